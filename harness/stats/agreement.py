@@ -1,0 +1,128 @@
+"""Labels of several raters in, chance-corrected agreement with its interval out.
+
+Sources: Cohen 1960 and Fleiss, Cohen and Everitt 1969 (the standard error, computed by statsmodels); Fleiss 1971 for
+many raters, with a jackknife error over items. Labels are any hashable values; an item that a rater left out (None or
+NaN) is excluded and counted. Known differences: agreement of raters who all use one label is undefined, and is None
+here; where the raters agree on every item the error is 0, and the lower limit comes from Clopper-Pearson on the
+observed agreement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.stats.inputs import FloatArray, fraction
+from harness.stats.proportions import clopper_pearson_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kappa:
+    """Chance-corrected agreement. `kappa` and the interval are None when one label is all that was ever used."""
+
+    kappa: float | None
+    standard_error: float | None
+    low: float | None
+    high: float | None
+    observed: float
+    expected: float
+    n: int
+    excluded: int
+
+
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float = 0.95) -> Kappa:
+    """Cohen's kappa of two raters over the items both labelled, with its asymptotic interval.
+
+    Raises ValueError on unequal lengths and when no item was labelled by both.
+    """
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    if len(a) != len(b):
+        raise ValueError(f"two raters label the same items, got {len(a)} and {len(b)} labels")
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (_missing(x) or _missing(y))]
+    if not pairs:
+        raise ValueError("cohen_kappa needs at least one item that both raters labelled, got none")
+    codes, num_labels = _codes([label for pair in pairs for label in pair])
+    table = np.zeros((num_labels, num_labels))
+    np.add.at(table, (codes[0::2], codes[1::2]), 1)
+    shares = table / len(pairs)
+    observed, expected = float(np.trace(shares)), float(shares.sum(axis=0) @ shares.sum(axis=1))
+    error = None
+    if expected < 1.0 - 1e-12:
+        variance = float(cohens_kappa(table).var_kappa)
+        error = math.sqrt(max(variance, 0.0))
+    return _kappa(observed, expected, error, (len(pairs), len(a) - len(pairs)), confidence)
+
+
+def fleiss_kappa(ratings: Sequence[Sequence[Hashable]], confidence: float = 0.95) -> Kappa:
+    """Fleiss' kappa: one row of labels an item, the same number of raters in every row.
+
+    Raises ValueError on rows of different lengths, on fewer than two raters and when no row is complete.
+    """
+    if len({len(row) for row in ratings}) > 1:
+        raise ValueError(f"every item needs the same number of raters, got {sorted({len(row) for row in ratings})}")
+    rows = [row for row in ratings if not any(_missing(label) for label in row)]
+    if not rows:
+        raise ValueError("fleiss_kappa needs at least one item that every rater labelled, got none")
+    num_raters = len(rows[0])
+    if num_raters < 2:
+        raise ValueError(f"agreement needs at least two raters, got {num_raters}")
+    codes, num_labels = _codes([label for row in rows for label in row])
+    table = np.zeros((len(rows), num_labels))
+    np.add.at(table, (np.repeat(np.arange(len(rows)), num_raters), codes), 1)
+    agreement = (np.square(table).sum(axis=1) - num_raters) / (num_raters * (num_raters - 1))
+    totals = table.sum(axis=0)
+    observed = float(agreement.mean())
+    expected = float(np.square(totals / totals.sum()).sum())
+    error = _jackknife_error(table, agreement) if expected < 1.0 - 1e-12 and len(rows) > 1 else None
+    return _kappa(observed, expected, error, (len(rows), len(ratings) - len(rows)), confidence)
+
+
+def _kappa(observed: float, expected: float, error: float | None, counts: tuple[int, int], confidence: float) -> Kappa:
+    from scipy.stats import norm
+
+    alpha = 1.0 - fraction(confidence, "confidence")
+    n, excluded = counts
+    kappa = None if expected >= 1.0 - 1e-12 else (observed - expected) / (1.0 - expected)
+    low = high = None
+    if kappa is not None and observed >= 1.0 - 1e-12:
+        low, high = (clopper_pearson_interval(n, n, confidence)[0] - expected) / (1.0 - expected), 1.0
+    elif kappa is not None and error is not None:
+        reach = float(norm.isf(alpha / 2.0)) * error
+        low, high = kappa - reach, min(1.0, kappa + reach)
+    return Kappa(
+        kappa=kappa,
+        standard_error=error if kappa is not None else None,
+        low=low,
+        high=high,
+        observed=observed,
+        expected=expected,
+        n=n,
+        excluded=excluded,
+    )
+
+
+def _jackknife_error(table: FloatArray, agreement: FloatArray) -> float | None:
+    n = len(table)
+    totals = table.sum(axis=0) - table
+    expected = np.square(totals / totals.sum(axis=1, keepdims=True)).sum(axis=1)
+    if (expected >= 1.0 - 1e-12).any():
+        return None  # leaving one item out leaves a single label: the error cannot be estimated
+    observed = (agreement.sum() - agreement) / (n - 1)
+    values = (observed - expected) / (1.0 - expected)
+    return float(np.sqrt((n - 1) / n * np.square(values - values.mean()).sum()))
+
+
+def _codes(labels: Sequence[Hashable]) -> tuple[npt.NDArray[np.intp], int]:
+    known: dict[Hashable, int] = {}
+    codes = np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.intp)
+    return codes, len(known)
+
+
+def _missing(label: Any) -> bool:
+    return label is None or (isinstance(label, float) and math.isnan(label))

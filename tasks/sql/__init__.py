@@ -1,0 +1,41 @@
+"""The task `sql`: a question and a schema in, one SQLite query out, judged by executing it. Its one export is `task`.
+
+Data: `load.py` and `sources_*.py` (real data sets), `builtin/` (the generated one). Prompts: `prompts.py`. Scorers:
+`score.py` and what it imports. This file imports nothing heavy: sqlglot and the generator are loaded when they are
+first needed."""
+
+from __future__ import annotations
+
+from harness.core import DataRequest, Dataset, Example, Task
+from tasks.sql.prompts import PROMPTS
+from tasks.sql.score import NASTY, SCORERS, UNPARSED_REASONS, mutants, pair, score
+
+
+def load(request: DataRequest) -> Dataset:
+    """The data set called `request.name`. Raises UserError when it is unknown or not found."""
+    from tasks.sql.load import load as load_by_name
+
+    return load_by_name(request)
+
+
+def judge_context(example: Example) -> str:
+    """What an LLM judge must see beside question and answers: the schema."""
+    return str(example.meta.get("schema") or example.inputs.get("schema") or "")
+
+
+task = Task(
+    name="sql",
+    version="1",
+    summary="text to SQL, judged by execution on databases built to tell queries apart",
+    sources=("builtin", "spider", "create-context", "wikisql", "bird", "jsonl"),
+    load=load,
+    prompts=PROMPTS,
+    score=score,
+    scorers=SCORERS,
+    pair=pair,
+    mutants=mutants,
+    nasty=NASTY,
+    unparsed_reasons=UNPARSED_REASONS,
+    max_new_tokens=112,
+    judge_context=judge_context,
+)

@@ -1,0 +1,145 @@
+"""The built-in SQL data set, generated from a seed. In: a `DataRequest`. Out: a `Dataset` of questions over 33 schemas.
+
+Questions are composed from patterns (`patterns_*.py`) over annotated schemas (`domains_*.py`). Whole schemas are held
+out for validation and test, so no pair of pattern and schema is in two splits; a question or gold query that reads
+the same in two splits is kept only in the later one. A draft becomes an item when its gold, run on the schema's rows,
+gives a result that is not empty, has no tie at its LIMIT, and differs from the results of its usual misreadings.
+
+Every split is a sequence of rounds; a round holds every pattern once or twice, each on the next schema in turn, in
+random order. So the first n items of a split are balanced over patterns and schemas, for every n. Licence:
+Apache-2.0, like the code."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.core import DataRequest, Dataset, Example, Split, digest
+from harness.sources import first
+from tasks.sql.builtin import patterns_group, patterns_join, patterns_nested, patterns_rows  # noqa: F401 (registers them)
+from tasks.sql.builtin.domains import SCHEMAS
+from tasks.sql.builtin.draft import PATTERNS, Draft, Pattern
+from tasks.sql.builtin.draw import Draw
+from tasks.sql.builtin.filters import Database
+from tasks.sql.builtin.schema import Schema, compact_ddl, full_ddl, insert_statements, rows
+
+VERSION = "1"
+SIZES: dict[Split, int] = {"train": 3000, "validation": 400, "test": 600}
+SPLIT_RULE = (
+    "whole schemas are held out: {train} for train, {validation} for validation, {test} for test; none is shared"
+)
+_TRIES = 40  # drafts asked of one pattern on one schema before its turn is passed over
+_DRY_ROUNDS = 6  # rounds without a new item after which a split ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedSchema:
+    """A schema with its rows, in SQLite and as the texts an `Example` carries."""
+
+    database: Database
+    connection: sqlite3.Connection
+    prompt_ddl: str
+    ddl: str
+    data: str
+
+
+def load(request: DataRequest) -> Dataset:
+    """The data set of `request.seed`. Sizes of None mean 3,000, 400 and 600; larger ones than there are give all
+    there are."""
+    made: dict[Split, tuple[Example, ...]] = {}
+    seen: set[str] = set()
+    for split in ("test", "validation", "train"):
+        made[split] = tuple(_examples(split, request.seed, seen))
+    sizes = {"train": request.train_size, "validation": request.validation_size, "test": request.test_size}
+    counts = {split: len(schemas) for split, schemas in SCHEMAS.items()}
+    return Dataset(
+        name="builtin",
+        revision=f"generator-{VERSION}-seed-{request.seed}",
+        licence="Apache-2.0",
+        split_rule=SPLIT_RULE.format(**counts),
+        train=first(made["train"], sizes["train"]),
+        validation=first(made["validation"], sizes["validation"]),
+        test=first(made["test"], sizes["test"]),
+    )
+
+
+def _examples(split: Split, seed: int, seen: set[str]) -> Iterator[Example]:
+    """The items of one split. `seen` holds the questions and golds of all splits so far, normalised; it is added to."""
+    loaded = [_loaded(schema, seed) for schema in SCHEMAS[split]]
+    count, dry, number = 0, 0, 0
+    while count < SIZES[split] and dry < _DRY_ROUNDS:
+        before = count
+        for place, (each, schema) in enumerate(_round(split, seed, number, loaded)):
+            example = _example(each, schema, Draw("item", seed, split, number, place), seen)
+            if example is not None and count < SIZES[split]:
+                count += 1
+                yield example
+        dry = dry + 1 if count == before else 0
+        number += 1
+
+
+def _round(split: Split, seed: int, number: int, loaded: Sequence[LoadedSchema]) -> list[tuple[Pattern, LoadedSchema]]:
+    """Every pattern `share` times, each beside the next schema in a turn of its own, in random order."""
+    pairs = []
+    for each in PATTERNS.values():
+        turn = Draw("turn", seed, split, each.name).mixed(loaded)
+        pairs += [(each, turn[(number * each.share + copy) % len(turn)]) for copy in range(each.share)]
+    return Draw("round", seed, split, number).mixed(pairs)
+
+
+def _example(each: Pattern, schema: LoadedSchema, draw: Draw, seen: set[str]) -> Example | None:
+    for _ in range(_TRIES):
+        draft = each.make(schema.database, draw)
+        if draft is None:
+            continue
+        marks = {_normal(draft.question), _normal(draft.sql)}
+        if marks & seen or not _good(draft, schema.connection):
+            continue
+        seen |= marks
+        name = schema.database.schema.id
+        tags = dict.fromkeys((each.difficulty, *each.tags, *draft.tags, f"pattern:{each.name}", f"db:{name}"))
+        return Example(
+            id=f"{name}-{digest([schema.ddl, draft.question, draft.sql], 12)}",
+            inputs={"question": draft.question, "schema": schema.prompt_ddl},
+            gold=draft.sql,
+            meta={"schema": schema.ddl, "data": schema.data, "dialect": "sqlite"},
+            cluster=name,
+            tags=tuple(tags),
+        )
+    return None
+
+
+def _loaded(schema: Schema, seed: int) -> LoadedSchema:
+    made = rows(schema, seed)
+    ddl, data = full_ddl(schema), insert_statements(made)
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(ddl + data)
+    return LoadedSchema(
+        database=Database(schema=schema, rows=made),
+        connection=connection,
+        prompt_ddl=compact_ddl(schema),
+        ddl=ddl,
+        data=data,
+    )
+
+
+def _normal(words: str) -> str:
+    return " ".join(words.lower().split())
+
+
+def _good(draft: Draft, connection: sqlite3.Connection) -> bool:
+    """Does the gold give a result that is not empty, not tied at its LIMIT, and not that of a misreading?"""
+    result = connection.execute(draft.sql).fetchall()
+    if not result or all(value is None or value == 0 for row in result for value in row):
+        return False
+    if "GROUP BY" in draft.sql and "LIMIT" not in draft.sql and "HAVING" not in draft.sql and len(result) < 2:
+        return False
+    if any(
+        sorted(map(repr, result)) == sorted(map(repr, connection.execute(other).fetchall())) for other in draft.unlike
+    ):
+        return False
+    if draft.limit:
+        keys = connection.execute(draft.sort_keys).fetchall()[: draft.limit + 1]
+        return len(keys) > draft.limit and len(set(keys)) == len(keys)
+    return True

@@ -1,0 +1,152 @@
+"""The files of one run, each written whole or not at all: log, resume/, checkpoint/, trained.json, failure.json.
+
+`trained.json` or `failure.json` is written last and means "done". `resume/step-N/` holds the exact trainable weights,
+the optimizer and the random state after step N; it appears by a rename, so what is there is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.core import Lora
+from harness.train.optimizer import Updater
+from harness.train.trainee import Trainee
+
+FINISHING_MARKS = ("trained.json", "failure.json")
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+    "*.jinja",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """Where a run goes on. `progress` is what the loop saved: counters of plain JSON types."""
+
+    step: int
+    micro_batch: int
+    progress: Mapping[str, Any]
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Whether the run ended, well or not."""
+    return any((run_dir / name).is_file() for name in FINISHING_MARKS)
+
+
+def write_json(path: Path, body: Mapping[str, Any]) -> None:
+    """`body` at `path`, atomically and on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        json.dump(body, stream, indent=1, ensure_ascii=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    _sync_folder(path.parent)
+
+
+def write_resume(run_dir: Path, updater: Updater, identity: str, state: Resumed) -> None:
+    """Save everything after `state.step` steps, then drop what was saved before."""
+    root = run_dir / "resume"
+    target, partial = root / f"step-{state.step:07d}", root / "partial"
+    if target.exists():
+        return
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    body = {
+        "weights": updater.weights(),
+        "optimizer": updater.optimizer.state_dict(),
+        "random_state": torch.get_rng_state(),
+    }
+    torch.save(body, partial / "state.pt")
+    counters = {"micro_batch": state.micro_batch, "progress": dict(state.progress)}
+    write_json(partial / "state.json", {"identity": identity, "step": state.step, **counters})
+    _sync_file(partial / "state.pt")
+    partial.rename(target)
+    _sync_folder(root)
+    for old in root.iterdir():
+        if old != target:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load_resume(run_dir: Path, updater: Updater, identity: str, device: str) -> Resumed | None:
+    """Put the newest saved state back, or None when there is none for this very run (another spec, data or base)."""
+    saved = sorted((run_dir / "resume").glob("step-*"))
+    if not saved:
+        return None
+    head = json.loads((saved[-1] / "state.json").read_text())
+    if head["identity"] != identity:
+        return None
+    body = torch.load(saved[-1] / "state.pt", map_location=device, weights_only=True)
+    updater.load(body["weights"], body["optimizer"])
+    torch.set_rng_state(body["random_state"].cpu())
+    return Resumed(step=head["step"], micro_batch=head["micro_batch"], progress=head["progress"])
+
+
+def drop_resume(run_dir: Path) -> None:
+    """Delete the resume state of a run that needs none any more."""
+    shutil.rmtree(run_dir / "resume", ignore_errors=True)
+
+
+def cut_log(path: Path, num_steps: int) -> None:
+    """Keep the first `num_steps` lines of train.jsonl: later ones, and a torn last one, belong to steps to redo."""
+    lines = path.read_bytes().splitlines(keepends=True)[:num_steps] if path.is_file() else []
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(b"".join(lines))
+    partial.replace(path)
+
+
+def write_checkpoint(run_dir: Path, trainee: Trainee, tokenizer: Path | None, template: str | None) -> int:
+    """checkpoint/: a PEFT folder or a transformers folder, safetensors, with the tokenizer. Returns its bytes."""
+    partial, target = run_dir / "checkpoint.partial", run_dir / "checkpoint"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if isinstance(trainee.method, Lora):
+        trainee.network.save_pretrained(partial, save_embedding_layers=False)
+    else:
+        trainee.network.save_pretrained(partial)
+    if tokenizer is not None:
+        copy_tokenizer(tokenizer, partial)
+    if template is not None:
+        (partial / "chat_template.jinja").write_text(template, encoding="utf-8")
+    for path in partial.iterdir():
+        _sync_file(path)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    _sync_folder(run_dir)
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the tokenizer's files and chat template. Raises FileNotFoundError when `source` has none."""
+    found = {path for pattern in TOKENIZER_FILES for path in source.glob(pattern) if path.is_file()}
+    if not found:
+        raise FileNotFoundError(f"{source} holds no tokenizer file; give the model's own folder as `tokenizer`")
+    for path in found:
+        shutil.copyfile(path, target / path.name)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,26 @@
+"""LLM judges behind the OpenAI API: grader, baseline and author, cached, budgeted, and audited themselves.
+
+    judge("gpt-4o", rubric="sql").grade(items)       one more scorer: id -> Score
+    audit(items, config)                             who judges the judge
+    baseline(prompts, config, max_new_tokens=128)    GPT-4 as a row of a sweep
+
+Nothing here imports openai before a call is made.
+"""
+
+from judges.audit import Audit, AuditRules, audit
+from judges.author import add_synthetic, kill_rates, mock_tables, paraphrases, task_check, written_cases
+from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, hosted_name
+from judges.calls import Spend
+from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When
+from judges.demo import judge_demo
+from judges.grader import Estimate, Judge, grade, is_asked, judge
+from judges.labels import load_labels, with_labels
+from judges.pairwise import Pair, PairResult, compare
+from judges.prices import Price
+
+__all__ = [
+    "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "Connection", "Estimate", "Judge",
+    "JudgeConfig", "JudgeItem", "Pair", "PairResult", "Price", "Shot", "Spend", "When", "add_synthetic", "audit",
+    "baseline", "compare", "grade", "hosted_name", "is_asked", "judge", "judge_demo", "kill_rates", "load_labels",
+    "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
+]  # fmt: skip

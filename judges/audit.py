@@ -1,0 +1,410 @@
+"""Who judges the judge: its verdicts against the truth, on the same items, and controls whose answer is known.
+
+Goes in: items with the exact scorer's verdict or a human label (the label wins), and the judge's config. Comes out: an
+`Audit`: confusion, kappa with interval, leniency in points (judged minus true mean) in all and by method and length,
+position bias from pairs asked in both orders, the controls, the judged mean beside the one corrected by
+prediction-powered inference, and a verdict with its reasons: fit, not fit, or not shown to be fit.
+
+Sources: Cohen 1960 (kappa); Angelopoulos et al. 2023 (prediction-powered inference, assumes that the labelled items
+are a random sample of all). Items of one cluster are not independent: the interval of kappa is widened by the square
+root of the design effect of the agreement (Rao, Scott 1992), never narrowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from harness.core import Score, UserError, to_json
+from harness.stats import (
+    Kappa,
+    PredictionPoweredMean,
+    clustered_standard_error,
+    cohen_kappa,
+    mean_and_error,
+    paired_difference,
+    prediction_powered_mean,
+    wilson_interval,
+)
+from judges.calls import Spend
+from judges.config import JudgeConfig, JudgeItem, ProgressFunction
+from judges.controls import CONTROL_KINDS, Control, ControlKind, controls
+from judges.grader import Judge
+from judges.pairwise import Pair, PairResult, compare, first_place_share
+
+Fitness = Literal["fit", "not fit", "not shown to be fit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRules:
+    """What a judge must show to be called fit.
+
+    Kappa .6 is the lower edge of "substantial" (Landis, Koch 1977); GPT-4o on SQL reaches .87 against experts.
+    """
+
+    min_kappa: float = 0.6
+    min_control_pass: float = 0.95
+    max_unscored: float = 0.01
+    num_control_items: int = 20
+    num_pairs: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts of judge against truth. A false accept is a wrong answer that the judge calls correct."""
+
+    right_accepted: int
+    right_rejected: int
+    wrong_accepted: int
+    wrong_rejected: int
+    right_unscored: int
+    wrong_unscored: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Agreement inside one group of items. Points are per hundred; the interval is None below two clusters."""
+
+    name: str
+    n: int
+    unscored: int
+    agreement: float | None
+    true_mean: float | None
+    judged_mean: float | None
+    leniency_points: float | None
+    low_points: float | None
+    high_points: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlResult:
+    """One kind of control. `passed` counts the verdicts that were as they must be, of those that were given."""
+
+    kind: ControlKind
+    expected: Literal["correct", "incorrect"]
+    n: int
+    passed: int
+    unscored: int
+    low: float
+    high: float
+    failed_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionBias:
+    """Gold against a wrong submission, in both orders. Without bias, half of the sided verdicts are for the first."""
+
+    num_pairs: int
+    gold_won: int
+    flipped: int
+    unscored: int
+    first_place: int
+    sided: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """One item on which judge and truth differ, for a person to read. All texts are hostile."""
+
+    id: str
+    truth: int
+    judged: int
+    submission: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The evidence on one judge for one task."""
+
+    model: str
+    snapshots: tuple[str, ...]
+    rubric: str
+    rules: AuditRules
+    num_items: int
+    num_labelled: int
+    num_human: int
+    confusion: Confusion
+    kappa: Kappa | None
+    overall: Group
+    by_method: tuple[Group, ...]
+    by_length: tuple[Group, ...]
+    position: PositionBias | None
+    controls: tuple[ControlResult, ...]
+    corrected: PredictionPoweredMean | None
+    unscored_reasons: tuple[tuple[str, int], ...]
+    disagreements: tuple[Disagreement, ...]
+    fitness: Fitness
+    reasons: tuple[str, ...]
+    spend: Spend
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        body: dict[str, Any] = to_json(self)
+        return body
+
+    def markdown(self) -> str:
+        """The audit as a section of a report."""
+        from judges.audit_text import markdown
+
+        return markdown(self)
+
+    def terminal(self) -> str:
+        """The audit as plain text for a terminal."""
+        from judges.audit_text import terminal
+
+        return terminal(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    item: JudgeItem
+    truth: int | None
+    score: Score
+
+
+def audit(
+    items: Sequence[JudgeItem],
+    config: JudgeConfig,
+    *,
+    rules: AuditRules | None = None,
+    progress: ProgressFunction | None = None,
+) -> Audit:
+    """The audit of `config.model` on `items`. Every item is judged, whatever `config.when` says.
+
+    Raises UserError when fewer than two items have a truth to compare with.
+    """
+    rules = rules or AuditRules()
+    if sum(truth_of(item) is not None for item in items) < 2:
+        raise UserError(
+            "an audit needs at least two items whose truth is known; give items with exact verdicts, or human labels"
+        )
+    judge = Judge(replace(config, when="all"))
+    checks = controls(items, rules.num_control_items)
+    scores = judge.grade([*items, *(check.item for check in checks)], progress)
+    judged = [_Judged(item=item, truth=truth_of(item), score=scores[item.id]) for item in items]
+    pairs = _pairs(items, rules.num_pairs)
+    position = _position(compare(judge, pairs, progress)) if pairs else None
+    labelled = [one for one in judged if one.truth is not None]
+    kappa, overall = _kappa(labelled), _group("all", labelled)
+    control_results = _control_results(checks, scores)
+    fitness, reasons = _fitness(rules, kappa, overall, control_results)
+    return Audit(
+        model=config.model,
+        snapshots=judge.spend().snapshots,
+        rubric=f"{judge.rubric.name}@{judge.rubric.version}",
+        rules=rules,
+        num_items=len(items),
+        num_labelled=len(labelled),
+        num_human=sum(item.human is not None for item in items),
+        confusion=_confusion(labelled),
+        kappa=kappa,
+        overall=overall,
+        by_method=_groups(labelled, lambda one: one.item.method or "(none)"),
+        by_length=_length_groups(labelled),
+        position=position,
+        controls=control_results,
+        corrected=_corrected(judged),
+        unscored_reasons=_unscored_reasons(judged),
+        disagreements=_disagreements(labelled),
+        fitness=fitness,
+        reasons=reasons,
+        spend=judge.spend(),
+    )
+
+
+def truth_of(item: JudgeItem) -> int | None:
+    """1 right, 0 wrong, None unknown: the human label, else the exact verdict (partial credit is wrong)."""
+    if item.human is not None:
+        return item.human
+    value = item.exact.value if item.exact is not None else None
+    return None if value is None else int(value >= 1.0)
+
+
+def _confusion(labelled: Sequence[_Judged]) -> Confusion:
+    cells = [(one.truth, one.score.value) for one in labelled]
+    return Confusion(
+        right_accepted=cells.count((1, 1.0)),
+        right_rejected=cells.count((1, 0.0)),
+        wrong_accepted=cells.count((0, 1.0)),
+        wrong_rejected=cells.count((0, 0.0)),
+        right_unscored=cells.count((1, None)),
+        wrong_unscored=cells.count((0, None)),
+    )
+
+
+def _kappa(labelled: Sequence[_Judged]) -> Kappa | None:
+    scored = [one for one in labelled if one.score.value is not None]
+    if not scored:
+        return None
+    kappa = cohen_kappa([one.truth for one in scored], [int(one.score.value or 0.0) for one in scored])
+    if kappa.kappa is None or kappa.low is None or kappa.high is None:
+        return kappa
+    widening = math.sqrt(_design_effect(scored))
+    low = kappa.kappa - (kappa.kappa - kappa.low) * widening
+    high = min(1.0, kappa.kappa + (kappa.high - kappa.kappa) * widening)
+    return replace(kappa, low=low, high=high)
+
+
+def _design_effect(scored: Sequence[_Judged]) -> float:
+    clusters = _clusters(scored)
+    agreement = [float(one.truth == one.score.value) for one in scored]
+    if len(set(clusters)) == len(clusters) or len(set(clusters)) < 2 or len(set(agreement)) < 2:
+        return max(1.0, len(clusters) / len(set(clusters)))
+    alone = mean_and_error(agreement)[1]
+    return max(1.0, (clustered_standard_error(agreement, clusters) / alone) ** 2)
+
+
+def _clusters(judged: Sequence[_Judged]) -> list[str]:
+    return [one.item.cluster or f"item:{one.item.id}" for one in judged]
+
+
+def _group(name: str, labelled: Sequence[_Judged]) -> Group:
+    scored = [one for one in labelled if one.score.value is not None]
+    truth = [float(one.truth or 0) for one in scored]
+    judged = [float(one.score.value or 0.0) for one in scored]
+    low = high = None
+    clusters = _clusters(scored)
+    if len(set(clusters)) >= 2:
+        difference = paired_difference(judged, truth, clusters)
+        low, high = 100 * difference.low, 100 * difference.high
+    n = len(scored)
+    return Group(
+        name=name,
+        n=len(labelled),
+        unscored=len(labelled) - n,
+        agreement=sum(a == b for a, b in zip(truth, judged, strict=True)) / n if n else None,
+        true_mean=sum(truth) / n if n else None,
+        judged_mean=sum(judged) / n if n else None,
+        leniency_points=100 * (sum(judged) - sum(truth)) / n if n else None,
+        low_points=low,
+        high_points=high,
+    )
+
+
+def _groups(labelled: Sequence[_Judged], name_of: Callable[[_Judged], str]) -> tuple[Group, ...]:
+    names = sorted({name_of(one) for one in labelled})
+    return tuple(_group(name, [one for one in labelled if name_of(one) == name]) for name in names)
+
+
+def _length_groups(labelled: Sequence[_Judged]) -> tuple[Group, ...]:
+    """Thirds by the submission's length in characters; equal lengths stay together."""
+    lengths = sorted(len(one.item.submission) for one in labelled)
+    cuts = sorted({lengths[len(lengths) // 3], lengths[2 * len(lengths) // 3], lengths[-1] + 1})
+    groups, start = [], 0
+    for cut in cuts:
+        members = [one for one in labelled if start <= len(one.item.submission) < cut]
+        if members:
+            groups.append(_group(f"{start} to {cut - 1} characters", members))
+        start = cut
+    return tuple(groups)
+
+
+def _pairs(items: Sequence[JudgeItem], num_pairs: int) -> list[Pair]:
+    wrong = [item for item in items if truth_of(item) == 0 and item.reference is not None]
+    return [Pair(item=item, first=item.reference or "", second=item.submission) for item in wrong[:num_pairs]]
+
+
+def _position(results: Sequence[PairResult]) -> PositionBias:
+    first, sided = first_place_share(results)
+    low, high = wilson_interval(first, sided)
+    return PositionBias(
+        num_pairs=len(results),
+        gold_won=sum(result.winner == "first" for result in results),
+        flipped=sum(result.flipped for result in results),
+        unscored=sum(result.winner is None for result in results),
+        first_place=first,
+        sided=sided,
+        low=low,
+        high=high,
+    )
+
+
+def _control_results(checks: Sequence[Control], scores: dict[str, Score]) -> tuple[ControlResult, ...]:
+    results = []
+    for kind in CONTROL_KINDS:
+        of_kind = [check for check in checks if check.kind == kind]
+        if not of_kind:
+            continue
+        values = [scores[check.item.id].value for check in of_kind]
+        wanted = 1.0 if of_kind[0].must_pass else 0.0
+        passed, scored = values.count(wanted), len(values) - values.count(None)
+        low, high = wilson_interval(passed, scored)
+        failed = [c.item.id for c, v in zip(of_kind, values, strict=True) if v not in (None, wanted)]
+        results.append(
+            ControlResult(
+                kind=kind,
+                expected="correct" if wanted else "incorrect",
+                n=len(of_kind),
+                passed=passed,
+                unscored=len(of_kind) - scored,
+                low=low,
+                high=high,
+                failed_ids=tuple(failed),
+            )
+        )
+    return tuple(results)
+
+
+def _corrected(judged: Sequence[_Judged]) -> PredictionPoweredMean | None:
+    labelled = [one for one in judged if one.truth is not None and one.score.value is not None]
+    if len(labelled) < 2:
+        return None
+    rest = [one.score.value for one in judged if one.truth is None]
+    labels = [float(one.truth or 0) for one in labelled]
+    return prediction_powered_mean(labels, [one.score.value for one in labelled], rest)
+
+
+def _unscored_reasons(judged: Sequence[_Judged]) -> tuple[tuple[str, int], ...]:
+    whys = [one.score.why for one in judged if one.score.value is None]
+    return tuple(sorted(((why, whys.count(why)) for why in set(whys)), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _disagreements(labelled: Sequence[_Judged], limit: int = 10) -> tuple[Disagreement, ...]:
+    found = [one for one in labelled if one.score.value is not None and one.score.value != one.truth]
+    return tuple(
+        Disagreement(
+            id=one.item.id,
+            truth=int(one.truth or 0),
+            judged=int(one.score.value or 0.0),
+            submission=one.item.submission[:500],
+            reason=one.score.answer[:500],
+        )
+        for one in found[:limit]
+    )
+
+
+def _fitness(
+    rules: AuditRules, kappa: Kappa | None, overall: Group, results: Sequence[ControlResult]
+) -> tuple[Fitness, tuple[str, ...]]:
+    against: list[str] = []
+    unshown: list[str] = []
+    if kappa is None:
+        against.append("it gave no verdict on any item whose truth is known")
+    elif kappa.kappa is None or kappa.low is None:
+        unshown.append("agreement beyond chance is undefined: judge and truth use one label only")
+    elif kappa.kappa < rules.min_kappa:
+        against.append(f"kappa {kappa.kappa:.2f} is below the stated {rules.min_kappa:.2f}")
+    elif kappa.low < rules.min_kappa:
+        unshown.append(
+            f"kappa {kappa.kappa:.2f} is above the stated {rules.min_kappa:.2f}, but its interval starts at "
+            f"{kappa.low:.2f}; more items may show it"
+        )
+    for result in results:
+        scored = result.n - result.unscored
+        if scored == 0:
+            unshown.append(f"no {result.kind} control got a verdict")
+        elif result.passed / scored < rules.min_control_pass:
+            against.append(f"{scored - result.passed} of {scored} {result.kind} controls were judged wrongly")
+    if not results:
+        unshown.append("no control could be made: no item has a reference")
+    share = overall.unscored / overall.n
+    if share > rules.max_unscored:
+        against.append(f"{100 * share:.1f} % of the items got no verdict, more than {100 * rules.max_unscored:g} %")
+    if against:
+        return "not fit", (*against, *unshown)
+    return ("not shown to be fit", tuple(unshown)) if unshown else ("fit", ())

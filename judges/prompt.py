@@ -1,0 +1,77 @@
+"""Texts from hostile sources -> messages whose frame they cannot leave.
+
+- Single pass: the template is split once; what is put in is never looked at again, so `{{reference}}` in a submission
+  stays those letters.
+- Delimiters that do not occur: every block stands between marks that carry a code. The code is a hash of all texts,
+  tried again until it occurs in none of them, so it is the same on every run (the cache holds) and no text can end
+  its own block.
+- Nothing invisible: control, zero-width and direction characters and lone surrogates are written as escapes.
+- No chat-template tokens: servers of open models read `<|im_end|>` inside a message as the end of the turn. A space is
+  put into anything of that shape.
+- Limits: a text over its limit is not cut (that could change the verdict), it is refused with the field's name.
+
+These stop a text from forging the frame. They do not stop a judge from being persuaded by what stands inside it; that
+is measured by the controls of judges/audit.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from judges.config import MAX_FIELD_CHARS
+
+_HOLE = re.compile(r"\{\{(\w+)\}\}")
+# <|im_end|> <|eot_id|> | deepseek's full-width bar | Llama 2 | Gemma | BOS and EOS of most others
+_TEMPLATE_TOKEN = re.compile(
+    r"<(?=\||\uff5c|/?s>|</?SYS>>|/?(?:start|end)_of_turn>|/?(?:bos|eos|pad|unk|image)>)|\[(?=/?INST\])", re.IGNORECASE
+)
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+class TooLongError(ValueError):
+    """A text over its limit; `field` names it."""
+
+    def __init__(self, field: str, num_chars: int, limit: int) -> None:
+        super().__init__(f"{field} has {num_chars} characters, the judge is shown at most {limit}")
+        self.field = field
+
+
+def framed(template: str, texts: Mapping[str, str], *, limit_chars: int = MAX_FIELD_CHARS) -> str:
+    """`template` with each `{{name}}` replaced by `texts[name]` between marks, in one pass.
+
+    Raises TooLongError; KeyError when the template names a text that is not given.
+    """
+    for name, text in texts.items():
+        if len(text) > limit_chars:
+            raise TooLongError(name, len(text), limit_chars)
+    shown = {name: visible(text) for name, text in texts.items()}
+    code = unused_code(shown)
+
+    def block(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"[begin {name} {code}]\n{shown[name]}\n[end {name} {code}]"
+
+    return _HOLE.sub(block, template)
+
+
+def unused_code(texts: Mapping[str, str]) -> str:
+    """8 hex digits that occur in none of `texts`, in any case or width, and depend on them alone."""
+    folded = [unicodedata.normalize("NFKC", text).casefold() for text in texts.values()]
+    seed = hashlib.sha256("\x00".join(f"{name}={texts[name]}" for name in sorted(texts)).encode()).hexdigest()
+    while True:
+        code = seed[:8]
+        if not any(code in text for text in folded):
+            return code
+        seed = hashlib.sha256(seed.encode()).hexdigest()
+
+
+def visible(text: str) -> str:
+    """`text` with nothing in it that a reader cannot see or that a server could read as a turn mark."""
+    shown = "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in _INVISIBLE else f"\\u{ord(char):04x}"
+        for char in text.replace("\r\n", "\n")
+    )
+    return _TEMPLATE_TOKEN.sub(lambda match: match.group(0) + " ", shown)

@@ -29,7 +29,7 @@ SIZES: dict[Split, int] = {"train": 3000, "validation": 400, "test": 600}
 SPLIT_RULE = (
     "whole schemas are held out: {train} for train, {validation} for validation, {test} for test; none is shared"
 )
-_TRIES = 40  # drafts asked of one pattern on one schema before its turn is passed over
+_TRIES = 80  # drafts asked of one pattern on one schema before its turn is passed over
 _DRY_ROUNDS = 6  # rounds without a new item after which a split ends
 
 

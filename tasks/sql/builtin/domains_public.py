@@ -255,9 +255,7 @@ WEATHER = Schema(
             number("rain_mm", (0, 64), 1, phrase="rainfall", adds=True).nullable(
                 "without a rainfall value", "with a rainfall value", 0.2
             ),
-            category(
-                "sky", "with the sky {}", "clear|cloudy|overcast", plural="sky conditions", phrase="sky condition"
-            ),
+            category("sky", "with a {} sky", "clear|cloudy|overcast", plural="sky conditions", phrase="sky condition"),
         ),
     ),
 )

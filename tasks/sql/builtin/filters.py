@@ -202,14 +202,14 @@ def _one_of(table: Table, draw: Draw, kind: str) -> Column | None:
 
 
 def _comparisons(column: Column) -> list[tuple[str, str]]:
-    return [
-        (f"whose {column.phrase} is at least {{}}", ">="),
-        (f"whose {column.phrase} is at most {{}}", "<="),
-        (column.above or f"with {a(column.phrase)} greater than {{}}", ">"),
-        (column.below or f"with {a(column.phrase)} less than {{}}", "<"),
-        (f"whose {column.phrase} is greater than {{}}", ">"),
-        (f"whose {column.phrase} is less than {{}}", "<"),
-    ]
+    whose = f"whose {column.phrase} is"
+    ways = [(f"{whose} at least {{}}", ">="), (f"{whose} at most {{}}", "<=")]
+    ways += [(f"{whose} greater than {{}}", ">"), (f"{whose} less than {{}}", "<")]
+    if column.above:
+        return [*ways, (column.above, ">"), (column.below, "<")]
+    if column.phrase.startswith("number of"):
+        return ways
+    return [*ways, (f"with {a(column.phrase)} above {{}}", ">"), (f"with {a(column.phrase)} below {{}}", "<")]
 
 
 def _joined(db: Database, table: Table, draw: Draw, prefix: str, sql_word: str, word: str) -> Filter | None:
@@ -217,6 +217,8 @@ def _joined(db: Database, table: Table, draw: Draw, prefix: str, sql_word: str, 
     two = SIMPLE[draw.one(("equal", "compare", "day", "year"))](db, table, draw, prefix)
     if one is None or two is None or set(one.columns) & set(two.columns):
         return None
+    if one.words.startswith("whose") and not two.words.startswith("whose"):
+        one, two = two, one  # "books published in 2020 and whose price ...", not the other way round
     return Filter(
         sql=f"{one.sql} {sql_word} {two.sql}",
         words=f"{one.words} {word} {two.words}",

@@ -90,8 +90,8 @@ def extreme(db: Database, draw: Draw) -> Draft | None:
     down = draw.chance(0.6)
     questions = [
         "What is the {label} of the {noun} with the {end} {phrase}?",
-        "Which {noun} has the {end} {phrase}? Give its {label}.",
-        "Find the {label} of the {noun} that has the {end} {phrase}.",
+        "Which {noun} has the {end} {phrase}? Give the {label}.",
+        "Find the {label} of the {noun} {who} has the {end} {phrase}.",
     ]
     special = top_words(column, down)
     if special:
@@ -118,7 +118,7 @@ def extreme_where(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "Among the {nouns} {words}, what is the {label} of the one with the {end} {phrase}?",
-            "Of all {nouns} {words}, which one has the {end} {phrase}? Give its {label}.",
+            "Of all {nouns} {words}, which one has the {end} {phrase}? Give the {label}.",
         )
     )
     order = f"{column.name} {'DESC' if down else 'ASC'}"
@@ -145,8 +145,8 @@ def first_or_last(db: Database, draw: Draw) -> Draft | None:
     down = draw.chance(0.5)
     question = draw.one(
         (
-            "What is the {label} of the {noun} that was {verb} {last}?",
-            "Which {noun} was {verb} {last}? Give its {label}.",
+            "What is the {label} of the {noun} {who} was {verb} {last}?",
+            "Which {noun} was {verb} {last}? Give the {label}.",
             "Find the {label} of the {noun} with the {latest} {phrase}.",
         )
     )
@@ -176,7 +176,7 @@ def top_few(db: Database, draw: Draw) -> Draft | None:
     count, down = draw.between(2, 5), draw.chance(0.7)
     questions = [
         "List the {labels} of the {count} {nouns} with the {end} {phrase}, {order}.",
-        "Show the {labels} of the {count} {nouns} that have the {end} {phrase}, {order}.",
+        "Show the {labels} of the {count} {nouns} {who} have the {end} {phrase}, {order}.",
     ]
     special = top_words(column, down)
     if special:
@@ -325,12 +325,14 @@ def most_common(db: Database, draw: Draw) -> Draft | None:
         (
             "Which {one} has the {most} {nouns}?",
             "What is the {one} with the {most} {nouns}?",
-            "Find the {one} that the {most} {nouns} have.",
+            "Find the {one} that is {common} common among the {nouns}.",
         )
     )
     order = f"FROM {table.name} GROUP BY {group.name} ORDER BY COUNT(*) {'DESC' if down else 'ASC'}"
     return Draft(
-        question=question.format(**words_of(table, one=group.phrase, most="most" if down else "fewest")),
+        question=question.format(
+            **words_of(table, one=group.phrase, most="most" if down else "fewest", common="most" if down else "least")
+        ),
         sql=f"SELECT {group.name} {order} LIMIT 1",
         sort_keys=f"SELECT COUNT(*) {order}",
         limit=1,

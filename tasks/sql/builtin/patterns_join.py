@@ -58,6 +58,8 @@ class Link:
             plabels=self.parent.label.plural,
             by=self.key.by,
             has=self.key.has,
+            pwho=self.parent.who,
+            pits=self.parent.its,
             **extra,
         )
 
@@ -190,8 +192,8 @@ def parents_of_some(db: Database, draw: Draw) -> Draft | None:
         return None
     question = draw.one(
         (
-            "List the {plabels} of the {parents} that {has} {nouns} {words}, without repeats.",
-            "Show the different {plabels} of {parents} that {has} at least one of the {nouns} {words}.",
+            "List the {plabels} of the {parents} {pwho} {has} {nouns} {words}, without repeats.",
+            "Show the different {plabels} of {parents} {pwho} {has} at least one of the {nouns} {words}.",
             "Which {parents} {has} any {nouns} {words}? Show each {plabel} once.",
         )
     )
@@ -211,7 +213,7 @@ def count_for_each(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "For each {parent} with at least one {noun}, show the {plabel} and the number of {nouns}.",
-            "Show the {plabel} of each {parent} that has any {nouns}, and how many there are.",
+            "Show the {plabel} of each {parent} {pwho} has any {nouns}, and how many there are.",
         )
     )
     sql = f"SELECT {link.parent_label}, COUNT(*) {link.join} GROUP BY {link.parent_key}"
@@ -225,7 +227,7 @@ def count_for_each_and_none(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "For each {parent}, including those without any {nouns}, show the {plabel} and the number of {nouns}.",
-            "Show the {plabel} of every {parent} and its number of {nouns}, 0 where there are none.",
+            "Show the {plabel} of every {parent} and {pits} number of {nouns}, 0 where there are none.",
         )
     )
     on = f"ON {link.child.name}.{link.key.name} = {link.parent_key}"
@@ -246,8 +248,8 @@ def measure_for_each(db: Database, draw: Draw) -> Draft | None:
     function, measure = aggregate(column, draw)
     question = draw.one(
         (
-            "For each {parent} with at least one {noun}, show the {plabel} and the {measure} of its {nouns}.",
-            "Show the {plabel} of each {parent} that has any {nouns}, and the {measure} of those {nouns}.",
+            "For each {parent} with at least one {noun}, show the {plabel} and the {measure} of {pits} {nouns}.",
+            "Show the {plabel} of each {parent} {pwho} has any {nouns}, and the {measure} of those {nouns}.",
         )
     )
     sql = (
@@ -266,11 +268,11 @@ def measure_by_parent_word(db: Database, draw: Draw) -> Draft | None:
     if group is None or column is None:
         return None
     function, measure = draw.one([("COUNT(*)", f"number of {link.child.plural}"), _call(link, column, draw)])
-    of = "" if function == "COUNT(*)" else f" of their {link.child.plural}"
+    of = "" if function == "COUNT(*)" else f" of {link.child.plural}"
     question = draw.one(
         (
             "For each {one} of the {parents}, show the {one} and the {measure}{of}.",
-            "Show the {measure}{of} for each {one} of the {parents}, giving the {one} first.",
+            "Group the {nouns} by the {one} of their {parent}: show each {one} and its {measure}.",
         )
     )
     by = f"{link.parent.name}.{group.name}"
@@ -290,7 +292,7 @@ def parent_with_most(db: Database, draw: Draw) -> Draft | None:
         function = f"SUM({link.child.name}.{column.name})"
         question = draw.one(
             (
-                "Which {parent} has the highest total {phrase} over its {nouns}? Give the {plabel}.",
+                "Which {parent} has the highest total {phrase} over {pits} {nouns}? Give the {plabel}.",
                 "Find the {plabel} of the {parent} whose {nouns} have the highest total {phrase}.",
             )
         )
@@ -301,7 +303,7 @@ def parent_with_most(db: Database, draw: Draw) -> Draft | None:
             (
                 "Which {parent} has the most {nouns}? Give the {plabel}.",
                 "What is the {plabel} of the {parent} with the most {nouns}?",
-                "Find the {plabel} of the {parent} that has the largest number of {nouns}.",
+                "Find the {plabel} of the {parent} {pwho} has the largest number of {nouns}.",
             )
         )
         words = link.words()
@@ -325,7 +327,7 @@ def parents_having(db: Database, draw: Draw) -> Draft | None:
         return None
     question = draw.one(
         (
-            "List the {plabels} of {parents} that {has} {word} {limit} {nouns}.",
+            "List the {plabels} of {parents} {pwho} {has} {word} {limit} {nouns}.",
             "Which {parents} {has} {word} {limit} {nouns}? Show their {plabels}.",
             "Find the {parents} with {word} {limit} {nouns} and give their {plabels}.",
         )
@@ -375,12 +377,12 @@ def two_sided(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "How many {nouns} {mine} have {a_parent} {theirs}?",
-            "Count the {nouns} {mine} whose {parent} is one {theirs}.",
+            "Count the {nouns} {mine} and whose {parent} is one {theirs}.",
         )
         if counted
         else (
             "List the {labels} of {nouns} {mine} that have {a_parent} {theirs}.",
-            "Show the {labels} of {nouns} {mine} whose {parent} is one {theirs}.",
+            "Show the {labels} of {nouns} {mine} and whose {parent} is one {theirs}.",
         )
     )
     a_parent = f"{'an' if link.parent.noun[0] in 'aeio' else 'a'} {link.parent.noun}"
@@ -405,7 +407,7 @@ def through_bridge(db: Database, draw: Draw) -> Draft | None:
     name = str(draw.one(db.values(two.parent, two.parent.label)))
     question = draw.one(
         (
-            "List the {plabels} of the {parents} that {has} {nouns} {other_by} {other} {name}, without repeats.",
+            "List the {plabels} of the {parents} {pwho} {has} {nouns} {other_by} {other} {name}, without repeats.",
             "Which {parents} {has} any {nouns} {other_by} {other} {name}? Show each {plabel} once.",
         )
     )

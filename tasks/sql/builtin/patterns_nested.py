@@ -92,7 +92,7 @@ def childless(db: Database, draw: Draw) -> Draft | None:
         ("How many {parents} {has} no {nouns}?", "Count the {parents} without any {nouns}.")
         if counted
         else (
-            "List the {plabels} of {parents} that {has} no {nouns}.",
+            "List the {plabels} of {parents} {pwho} {has} no {nouns}.",
             "Which {parents} {has} no {nouns}? Show their {plabels}.",
             "Show the {plabels} of all {parents} without any {nouns}.",
         )
@@ -111,7 +111,7 @@ def childless_of_kind(db: Database, draw: Draw) -> Draft | None:
         return None
     question = draw.one(
         (
-            "List the {plabels} of {parents} that {has} no {nouns} {words}.",
+            "List the {plabels} of {parents} {pwho} {has} no {nouns} {words}.",
             "Which {parents} {has} no {nouns} {words}? Show their {plabels}.",
         )
     )
@@ -135,7 +135,7 @@ def parents_in(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "How many {parents} {has} at least one of the {nouns} {words}?",
-            "Count the {parents} that {has} any {nouns} {words}.",
+            "Count the {parents} {pwho} {has} any {nouns} {words}.",
         )
     )
     sql = f"SELECT COUNT(*) FROM {link.parent.name}"
@@ -148,19 +148,22 @@ def parents_in(db: Database, draw: Draw) -> Draft | None:
     )
 
 
-def _two_sets(db: Database, draw: Draw) -> tuple[Table, Column, Filter, Filter] | None:
+def _two_sets(db: Database, draw: Draw, overlap: bool) -> tuple[Table, Column, Filter, Filter] | None:
+    """A category column and two conditions on other columns; on the same one only where `overlap` says so."""
     table = some_table(db, draw, "category", "number")
     column = some_column(table, draw, "category") if table else None
     if table is None or column is None:
         return None
-    one, two = (MAKERS[draw.one(("equal", "compare", "compare"))](db, table, draw, "") for _ in range(2))
+    one, two = (MAKERS[draw.one(("equal", "compare", "compare", "year", "day"))](db, table, draw, "") for _ in range(2))
     if one is None or two is None or one == two or column.name in one.columns + two.columns:
+        return None
+    if set(one.columns) & set(two.columns) and not overlap:
         return None
     return table, column, one, two
 
 
 def _sets(db: Database, draw: Draw, operator: str, questions: tuple[str, ...]) -> Draft | None:
-    found = _two_sets(db, draw)
+    found = _two_sets(db, draw, overlap=operator == "INTERSECT")
     if found is None:
         return None
     table, column, one, two = found
@@ -214,7 +217,7 @@ def union(db: Database, draw: Draw) -> Draft | None:
     first, second = conditions[0], conditions[1]
     question = draw.one(
         (
-            "List the {one_labels} of {ones} {a} together with the {two_labels} of {twos} {b}, in one column.",
+            "List the {one_labels} of {ones} {a} together with the {two_labels} of {twos} {b}, in one column without repeats.",
             "In one list without repeats, show the {one_labels} of {ones} {a} and the {two_labels} of {twos} {b}.",
         )
     )

@@ -51,6 +51,7 @@ def words_of(table: Table, **extra: str) -> dict[str, str]:
         "labels": table.label.plural,
         "noun": table.noun,
         "nouns": table.plural,
+        "who": table.who,
         **extra,
     }
 
@@ -360,9 +361,9 @@ def count_distinct(db: Database, draw: Draw) -> Draft | None:
     if column.target:
         parent = db.schema.table(column.target)
         question = draw.one(
-            ("How many different {parents} {has} {nouns}?", "Count the {parents} that {has} at least one {noun}.")
+            ("How many different {parents} {has} {nouns}?", "Count the {parents} {pwho} {has} at least one {noun}.")
         )
-        words = words_of(table, parents=parent.plural, has=column.has)
+        words = words_of(table, parents=parent.plural, has=column.has, pwho=parent.who)
     else:
         question = draw.one(
             (

@@ -15,6 +15,11 @@ from tasks.sql.builtin.draw import Draw
 
 Kind = Literal["key", "ref", "label", "category", "number", "date", "text"]
 Value = str | int | float | None
+# tables whose rows are people
+PEOPLE = frozenset(
+    """actor agent author client customer director doctor employee holder journalist keeper member officer painter
+    patient photographer player pupil reader renter rider scientist seller student teacher worker""".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,16 @@ class Table:
         return tuple(column for column in self.columns if column.kind in kinds)
 
     @property
+    def who(self) -> str:
+        """The relative pronoun of a row."""
+        return "who" if self.name in PEOPLE else "that"
+
+    @property
+    def its(self) -> str:
+        """The possessive of one row: "each author and the prices of their books"."""
+        return "their" if self.name in PEOPLE else "its"
+
+    @property
     def key(self) -> Column:
         """The primary key."""
         return self.of_kind("key")[0]
@@ -108,7 +123,12 @@ def label(name: str, values: Sequence[str], phrase: str = "", plural: str = "") 
     """A name or title, different in every row."""
     phrase = phrase or name.replace("_", " ")
     return Column(
-        name=name, kind="label", sql_type="TEXT", phrase=phrase, plural=plural or f"{phrase}s", values=tuple(values)
+        name=name,
+        kind="label",
+        sql_type="TEXT",
+        phrase=phrase,
+        plural=plural or plural_of(phrase),
+        values=tuple(values),
     )
 
 
@@ -121,7 +141,7 @@ def category(name: str, where: str, values: str, phrase: str = "", plural: str =
         kind="category",
         sql_type="TEXT",
         phrase=phrase,
-        plural=plural or f"{phrase}s",
+        plural=plural or plural_of(phrase),
         values=words,
         where=where,
     )
@@ -130,7 +150,12 @@ def category(name: str, where: str, values: str, phrase: str = "", plural: str =
 def text(name: str, phrase: str, missing: str, present: str, values: str) -> Column:
     """A free text that is often missing."""
     column = Column(
-        name=name, kind="text", sql_type="TEXT", phrase=phrase, plural=f"{phrase}s", values=tuple(values.split("|"))
+        name=name,
+        kind="text",
+        sql_type="TEXT",
+        phrase=phrase,
+        plural=plural_of(phrase),
+        values=tuple(values.split("|")),
     )
     return column.nullable(missing, present, 0.35)
 
@@ -154,7 +179,7 @@ def number(
         kind="number",
         sql_type="REAL" if places else "INTEGER",
         phrase=phrase,
-        plural=f"{phrase}s",
+        plural=plural_of(phrase),
         low=round(bounds[0] * scale),
         high=round(bounds[1] * scale),
         places=places,
@@ -175,7 +200,7 @@ def date(name: str, verb: str, years: tuple[int, int], phrase: str = "") -> Colu
         kind="date",
         sql_type="DATE",
         phrase=phrase,
-        plural=f"{phrase}s",
+        plural=plural_of(phrase),
         low=years[0],
         high=years[1],
         verb=verb,
@@ -191,11 +216,25 @@ def ref(target: str, by: str, has: str, name: str = "") -> Column:
         kind="ref",
         sql_type="INTEGER",
         phrase=phrase,
-        plural=f"{phrase}s",
+        plural=plural_of(phrase),
         target=target,
         by=by,
         has=has,
     )
+
+
+def plural_of(phrase: str) -> str:
+    """The plural of a phrase, made at its first noun group: "heights in centimeters", "dates of birth", "salaries"."""
+    head, joint, rest = phrase, "", ""
+    for word in (" of ", " in ", " per "):
+        if word in phrase:
+            head, joint, rest = phrase.partition(word)
+            break
+    if head.endswith("y") and head[-2] not in "aeiou":
+        head = f"{head[:-1]}ies"
+    else:
+        head += "es" if head.endswith(("s", "x", "ch", "sh")) else "s"
+    return head + joint + rest
 
 
 # ---- DDL and rows -----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def instruct(inputs: Mapping[str, Any]) -> list[Message]:
     system = (
         f"Write the text as {_FORM}, nothing else.\n"
         f"Functions: {_functions(inputs)}\n"
-        f"Attributes, used in this order: {_slots(inputs)}"
+        f"Attributes, in this order: {_slots(inputs)}"
     )
     return [Message(role="system", content=system), Message(role="user", content=str(inputs["text"]))]
 

@@ -76,10 +76,7 @@ def test_no_combination_representation_text_or_id_is_in_two_splits(builtin: Data
         lambda example: " ".join(example.inputs["text"].casefold().split()),
         lambda example: example.id,
     ):
-        train, validation, test = (
-            {key(e) for e in split} for split in (builtin.train, builtin.validation, builtin.test)
-        )
-        assert not (train & validation or train & test or validation & test)
+        assert_disjoint(*({key(e) for e in split} for split in (builtin.train, builtin.validation, builtin.test)))
 
 
 def test_every_slot_value_word_of_test_s_closed_attributes_was_trained_on(builtin: Dataset) -> None:

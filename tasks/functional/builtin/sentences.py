@@ -8,13 +8,13 @@ give the same sentence (a test draws thousands). No outside source; Apache-2.0.
 from __future__ import annotations
 
 FUNCTIONS = {
-    "describe": "states facts",
-    "verify": "asks if facts are true",
-    "search": "wants a thing like this, no name",
-    "ask": "asks for attributes, left empty []",
-    "recommend": "advises to take it",
-    "reject": "turns it down",
-    "correct": "mends a false claim; only the true value",
+    "describe": "facts",
+    "verify": "are these facts true?",
+    "search": "wants one, unnamed",
+    "ask": "wants attributes, left []",
+    "recommend": "take it",
+    "reject": "not this one",
+    "correct": "a claim is false, only the truth",
 }
 
 FRAMES = {

@@ -5,14 +5,14 @@ out for validation and test, so no pair of pattern and schema is in two splits; 
 the same in two splits is kept only in the later one. A draft becomes an item when its gold, run on the schema's rows,
 gives a result that is not empty, has no tie at its LIMIT, and differs from the results of its usual misreadings.
 
-Every split is a sequence of rounds; a round holds every pattern once or twice, each on the next schema in turn, in
+Every split is a sequence of rounds; a round holds every pattern once or twice, each on another schema than before, in
 random order. So the first n items of a split are balanced over patterns and schemas, for every n. Licence:
 Apache-2.0, like the code."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.core import DataRequest, Dataset, Example, Split, digest
@@ -29,8 +29,8 @@ SIZES: dict[Split, int] = {"train": 3000, "validation": 400, "test": 600}
 SPLIT_RULE = (
     "whole schemas are held out: {train} for train, {validation} for validation, {test} for test; none is shared"
 )
-_TRIES = 80  # drafts asked of one pattern on one schema before its turn is passed over
-_DRY_ROUNDS = 6  # rounds without a new item after which a split ends
+_TRIES = 80  # drafts asked of a pattern on a schema before the pair counts as spent
+_STRIDE = 7  # schemas a place of the round moves on by; prime to every split's number of schemas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,29 +66,29 @@ def load(request: DataRequest) -> Dataset:
 
 def _examples(split: Split, seed: int, seen: set[str]) -> Iterator[Example]:
     """The items of one split. `seen` holds the questions and golds of all splits so far, normalised; it is added to."""
-    loaded = [_loaded(schema, seed) for schema in SCHEMAS[split]]
-    count, dry, number = 0, 0, 0
-    while count < SIZES[split] and dry < _DRY_ROUNDS:
-        before = count
-        for place, (each, schema) in enumerate(_round(split, seed, number, loaded)):
-            example = _example(each, schema, Draw("item", seed, split, number, place), seen)
+    schemas = Draw("schemas", seed, split).mixed([_loaded(schema, seed) for schema in SCHEMAS[split]])
+    places = [each for each in PATTERNS.values() for _ in range(each.share)]
+    spent: set[tuple[str, str]] = set()  # pairs of pattern and schema that have no further item
+    count, number, dry = 0, 0, False
+    while count < SIZES[split] and not dry:
+        dry = True
+        for place, each in Draw("round", seed, split, number).mixed(list(enumerate(places))):
+            start = place + number * _STRIDE
+            turn = [schemas[(start + further) % len(schemas)] for further in range(len(schemas))]
+            draw = Draw("item", seed, split, number, place)
+            example = next(filter(None, (_example(each, schema, draw, seen, spent) for schema in turn)), None)
             if example is not None and count < SIZES[split]:
-                count += 1
+                count, dry = count + 1, False
                 yield example
-        dry = dry + 1 if count == before else 0
         number += 1
 
 
-def _round(split: Split, seed: int, number: int, loaded: Sequence[LoadedSchema]) -> list[tuple[Pattern, LoadedSchema]]:
-    """Every pattern `share` times, each beside the next schema in a turn of its own, in random order."""
-    pairs = []
-    for each in PATTERNS.values():
-        turn = Draw("turn", seed, split, each.name).mixed(loaded)
-        pairs += [(each, turn[(number * each.share + copy) % len(turn)]) for copy in range(each.share)]
-    return Draw("round", seed, split, number).mixed(pairs)
-
-
-def _example(each: Pattern, schema: LoadedSchema, draw: Draw, seen: set[str]) -> Example | None:
+def _example(
+    each: Pattern, schema: LoadedSchema, draw: Draw, seen: set[str], spent: set[tuple[str, str]]
+) -> Example | None:
+    name = schema.database.schema.id
+    if (each.name, name) in spent:
+        return None
     for _ in range(_TRIES):
         draft = each.make(schema.database, draw)
         if draft is None:
@@ -97,16 +97,16 @@ def _example(each: Pattern, schema: LoadedSchema, draw: Draw, seen: set[str]) ->
         if marks & seen or not _good(draft, schema.connection):
             continue
         seen |= marks
-        name = schema.database.schema.id
         tags = dict.fromkeys((each.difficulty, *each.tags, *draft.tags, f"pattern:{each.name}", f"db:{name}"))
         return Example(
-            id=f"{name}-{digest([schema.ddl, draft.question, draft.sql], 12)}",
+            id=f"{name}-{digest([schema.ddl, schema.data, draft.question, draft.sql], 12)}",
             inputs={"question": draft.question, "schema": schema.prompt_ddl},
             gold=draft.sql,
             meta={"schema": schema.ddl, "data": schema.data, "dialect": "sqlite"},
             cluster=name,
             tags=tuple(tags),
         )
+    spent.add((each.name, name))
     return None
 
 

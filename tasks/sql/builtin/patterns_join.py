@@ -395,7 +395,7 @@ def two_sided(db: Database, draw: Draw) -> Draft | None:
     )
 
 
-@pattern("through_bridge", "hard", "join", "distinct", share=2)
+@pattern("through_bridge", "hard", "join", "distinct")
 def through_bridge(db: Database, draw: Draw) -> Draft | None:
     """Parents that share a child with one named row of another parent: three tables."""
     bridges = [
@@ -418,7 +418,7 @@ def through_bridge(db: Database, draw: Draw) -> Draft | None:
     )
 
 
-@pattern("grandchildren", "hard", "join", share=2)
+@pattern("grandchildren", "hard", "join")
 def grandchildren(db: Database, draw: Draw) -> Draft | None:
     """Rows two foreign keys below a parent: three tables."""
     chains = [(low, high) for low in links(db) for high in links(db) if low.parent is high.child]

@@ -217,7 +217,8 @@ def union(db: Database, draw: Draw) -> Draft | None:
     first, second = conditions[0], conditions[1]
     question = draw.one(
         (
-            "List the {one_labels} of {ones} {a} together with the {two_labels} of {twos} {b}, in one column without repeats.",
+            "List the {one_labels} of {ones} {a} together with the {two_labels} of {twos} {b}, in one column "
+            "without repeats.",
             "In one list without repeats, show the {one_labels} of {ones} {a} and the {two_labels} of {twos} {b}.",
         )
     )

@@ -38,8 +38,8 @@ def bless(items: ItemSet, path: Path, *, note: str = "", replace: bool = False) 
         )
     if items.unscored_share > MAXIMUM_UNSCORED:
         raise UserError(
-            f"cannot bless {items.name}: {items.unscored_share:.1%} of {len(items.items)} items are unscored, the limit "
-            f"is {MAXIMUM_UNSCORED:.0%}; score it again"
+            f"cannot bless {items.name}: {items.unscored_share:.1%} of {len(items.items)} items are unscored, the "
+            f"limit is {MAXIMUM_UNSCORED:.0%}; score it again"
         )
     if path.exists() and not replace:
         raise UserError(f"{path} exists; give --replace to bless {items.name} over it, or another --output")

@@ -188,8 +188,8 @@ def _compared(runs: pd.DataFrame, scores: pd.DataFrame, split: Split) -> _Compar
     groups = dict(list(table.groupby("run", sort=False)))
     for run, status in zip(runs["run"].astype(str), runs["status"], strict=True):
         rows = groups.get(run)
-        if status != "done":
-            excluded[run] = f"{status}, not done"
+        if status == "failed":
+            excluded[run] = "failed"
         elif rows is None:
             excluded[run] = f"no scores on {split}"
         elif len(rows) < MINIMUM_COVERAGE * len(all_items):

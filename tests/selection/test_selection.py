@@ -86,7 +86,7 @@ def without_scores(runs: pd.DataFrame, scores: pd.DataFrame) -> tuple[pd.DataFra
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (failed, "failed, not done"),
+        (failed, "failed"),
         (partly_unscored, "10.0% of its validation items are unscored"),
         (short_of_items, "scored on 180 of 200 validation items"),
         (without_scores, "no scores on validation"),

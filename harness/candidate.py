@@ -1,0 +1,88 @@
+"""A run folder, or a checkpoint, and item ids in, scored items with their versions out: what the gate asks.
+
+A run folder (spec.json, scores.jsonl) of a sweep is read from the store and never sampled again. Anything else is a
+checkpoint: `harness.sweep.evaluate_checkpoint(checkpoint, task, item_ids)` samples and scores it.
+The versions are the certificate's parts that the run recorded in its spec.json.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from harness.core import Split, UserError
+from harness.items import ItemSet, item_from_row
+from harness.store import Run, Sweep, read_json
+
+
+def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
+    """The scored items `item_ids` of a finished run or a checkpoint. Raises UserError when it cannot be evaluated."""
+    path = Path(checkpoint)
+    if is_run(path):
+        wanted = set(item_ids)
+        found = run_items(path)
+        if found.task != task:
+            raise UserError(f"run {path} is of task {found.task!r}, not {task!r}")
+        return replace(found, items=tuple(item for item in found.items if item.id in wanted))
+    sample = importlib.import_module("harness.sweep").evaluate_checkpoint
+    return cast(ItemSet, sample(checkpoint, task, item_ids))
+
+
+def is_run(path: Path) -> bool:
+    """True for the folder of a run in a sweep."""
+    return (path / "spec.json").is_file()
+
+
+def is_sweep(path: Path) -> bool:
+    """True for the folder of a sweep."""
+    return (path / "sweep.json").is_file()
+
+
+def run_items(folder: Path, split: Split | None = None, scorer: str | None = None) -> ItemSet:
+    """The scored items of one run: of test when it was sampled, else of validation, by the sweep's primary scorer.
+
+    Raises UserError when the run failed or has no scores there.
+    """
+    run, sweep = Run(folder), Sweep(folder.parent)
+    failure = run.failure()
+    if failure:
+        raise UserError(f"run {run.name} failed at {failure['stage']}: {failure['reason']}")
+    primary = str(sweep.info["scorer"])
+    scores = sweep.scores()
+    scores = scores[(scores["run"] == run.name) & (scores["scorer"] == (scorer or primary))]
+    splits = set(scores["split"])
+    chosen = split or ("test" if "test" in splits else "validation")
+    rows = scores[scores["split"] == chosen]
+    if rows.empty:
+        raise UserError(
+            f"run {run.name} has no {scorer or primary} scores on {chosen}; run the sweep again to finish it"
+        )
+    records = rows.to_dict("records")
+    if scorer not in (None, primary):
+        records = [row | {"outcome": _secondary_outcome(row)} for row in records]
+    return ItemSet(
+        name=run.name,
+        task=run.spec.task,
+        split=chosen,
+        scorer=scorer or primary,
+        items=tuple(item_from_row(row) for row in records),
+        versions=run_versions(run),
+    )
+
+
+def run_versions(run: Run) -> dict[str, str]:
+    """The certificate parts that spec.json recorded, {} when there are none."""
+    recorded = read_json(run.folder / "spec.json").get("versions", {})
+    return {str(part): str(version) for part, version in recorded.items()}
+
+
+def _secondary_outcome(row: Any) -> str:
+    # the stored class is the primary scorer's: by another scorer an item is right exactly at 1
+    if row["value"] != row["value"]:
+        return "unscored"
+    if row["value"] >= 1.0:
+        return "right"
+    return row["outcome"] if row["outcome"] in ("unparsed", "truncated") else "wrong"

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core import Example, Task
-from tasks.functional.grammar import MalformedError, parse
-from tasks.functional.load import example_from_row, load
+from tasks.functional.load import example_from_row, gold_error, load
 from tasks.functional.mutants import mutants
 from tasks.functional.prompts import PROMPTS
 from tasks.functional.scorers import SCORERS, UNPARSED_REASONS, score
@@ -26,10 +25,8 @@ def pair(row: Mapping[str, Any]) -> Example:
     if "id" not in row:
         raise ValueError("key 'id' is missing")
     example = example_from_row({"text": "-", **{key: value for key, value in row.items() if value is not None}})
-    try:
-        parse(example.gold)
-    except MalformedError as error:
-        raise ValueError(f"key 'gold' is no representation: {error}") from None
+    if why := gold_error(example.gold):
+        raise ValueError(f"key 'gold' cannot judge: {why}")
     return replace(example, id=str(row["id"]))
 
 

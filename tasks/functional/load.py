@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.core import BrokenRow, DataRequest, Dataset, Example, UserError, di
 from harness.sources import content_hash, first, locate, read_csv, read_jsonl, shuffled, split_by_group
 from tasks.functional import viggo
 from tasks.functional.builtin.generate import load_builtin
-from tasks.functional.extract import content
+from tasks.functional.extract import MAX_CHARACTERS, content, extract
 from tasks.functional.grammar import MalformedError, parse
 
 _STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
@@ -57,6 +58,18 @@ def example_from_row(row: Mapping[str, Any]) -> Example:
         cluster=_cluster(gold),
         tags=_tags(gold),
     )
+
+
+@lru_cache(maxsize=8192)  # several texts share a representation
+def gold_error(gold: str) -> str:
+    """Why `gold` cannot judge, or an empty text: it must parse, and be read back from a reply that repeats it."""
+    try:
+        representation = parse(gold)
+    except MalformedError as error:
+        return f"it is no representation: {error}"
+    if extract(gold).representation != representation:
+        return f"it is not read back from a reply: over {MAX_CHARACTERS} characters, or it holds <think> or an end mark"
+    return ""
 
 
 def _load_viggo(request: DataRequest) -> Dataset:
@@ -120,10 +133,10 @@ def _jsonl_examples(path: Path, broken: list[BrokenRow]) -> Iterator[Example]:
 
 def _dataset(request: DataRequest, splits: Splits, broken: Sequence[BrokenRow], facts: Mapping[str, str]) -> Dataset:
     unusable = {
-        example.id: f"gold cannot be parsed: {why}"
+        example.id: f"gold cannot judge: {why}"
         for examples in splits.values()
         for example in examples
-        if (why := _gold_error(example.gold))
+        if (why := gold_error(example.gold))
     }
     sizes = {"train": request.train_size, "validation": request.validation_size, "test": request.test_size}
     kept = {split: first(shuffled(examples, request.seed), sizes[split]) for split, examples in splits.items()}
@@ -159,7 +172,7 @@ def _with_schema(splits: Splits) -> Splits:
     functions: dict[str, str] = {}
     slots: dict[str, str] = {}
     for example in splits["train"]:
-        if not _gold_error(example.gold):
+        if not gold_error(example.gold):
             gold = parse(example.gold)
             functions.setdefault(gold.function, "")
             slots.update({slot.name: "" for slot in gold.slots if slot.name not in slots})
@@ -186,20 +199,12 @@ def _meanings(key: str, value: Any) -> dict[str, str]:
     raise ValueError(f"key {key!r} must be an object of name -> meaning or a list of names, got {value!r:.60}")
 
 
-def _gold_error(gold: str) -> str:
-    try:
-        parse(gold)
-    except MalformedError as error:
-        return str(error)
-    return ""
-
-
 def _cluster(gold: str) -> str:
-    return digest(gold if _gold_error(gold) else content(parse(gold)), 12)
+    return digest(gold if gold_error(gold) else content(parse(gold)), 12)
 
 
 def _tags(gold: str) -> tuple[str, ...]:
-    if _gold_error(gold):
+    if gold_error(gold):
         return ()
     representation = parse(gold)
     return (f"function:{representation.function}", f"slots:{len(representation.slots)}")

@@ -151,7 +151,9 @@ BAD_ROWS = [
     ({"gold": GOLD}, "key 'id' is missing"),
     ({"id": "1"}, "key 'gold' must be a non-empty string"),
     ({"id": "1", "gold": 5}, "key 'gold' must be a non-empty string, got 5"),
-    ({"id": "1", "gold": GOLD[:-1]}, "key 'gold' is no representation: ',' was expected"),
+    ({"id": "1", "gold": GOLD[:-1]}, "key 'gold' cannot judge: it is no representation: ',' was expected"),
+    ({"id": "1", "gold": "f(a[x</s>])"}, "key 'gold' cannot judge: it is not read back"),
+    ({"id": "1", "gold": f"f(a[{'x' * 20_000}])"}, "over 20000 characters"),
     ({"id": "1", "gold": GOLD, "slots": 3}, "key 'slots' must be an object"),
 ]
 

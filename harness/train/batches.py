@@ -40,7 +40,7 @@ class Segment:
 class Packed:
     """One micro-batch. T computed tokens, A answer tokens.
 
-    `input_ids` and `position_ids` are [T]; `predictors` [A] are the rows of T whose hidden state predicts `targets` [A].
+    `input_ids` and `position_ids` are [T]; `predictors` [A] are the rows of T whose hidden state predicts `targets`.
     `num_tokens` counts the tokens of the
     examples, shared prefixes once per example: it is what throughput is measured in.
     """

@@ -1,0 +1,82 @@
+"""`python -m harness.train.reference JOB.json`: what transformers + peft say a checkpoint's log-probabilities are.
+
+In: {"model", "device", "probes": [[token ids]], "runs": [{"run_dir", "method", "checkpoint"}]}. Out: reference.json in each
+run's directory: {"log_probabilities": [[nats]]}, fp32, of each probe's second to last token. Checkpoints are loaded from
+disk by the stock loaders, so this proves the saved files and not the trainer's memory. A failing run gets {"error"}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.store import write_json
+
+
+def main() -> None:
+    """Write the reference of every run of the job that has none yet."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    import torch
+
+    base = _load(job["model"], job["device"])
+    for run in job["runs"]:
+        target = Path(run["run_dir"]) / "reference.json"
+        if target.exists():
+            continue
+        try:
+            with torch.inference_mode():
+                values = log_probabilities(_with_checkpoint(base, run, job["device"]), job["probes"])
+            write_json(target, {"log_probabilities": values})
+        except Exception as error:  # becomes the run's recorded failure
+            write_json(target, {"error": f"{type(error).__name__}: {error}"[:1000]})
+        if run["method"] == "lora":
+            base = _without_adapter(base)
+        print(json.dumps({"event": "reference", "run": target.parent.name}), flush=True)
+
+
+def log_probabilities(model: Any, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+    """For each sequence, log p(token) of its second to last token, in nats."""
+    import torch
+
+    result = []
+    for sequence in sequences:
+        ids_T = torch.tensor([list(sequence)], device=next(model.parameters()).device)
+        logits_TV = model(input_ids=ids_T).logits[0, :-1].float()
+        result.append(logits_TV.log_softmax(-1).gather(1, ids_T[0, 1:, None])[:, 0].tolist())
+    return result
+
+
+def _with_checkpoint(base: Any, run: dict[str, Any], device: str) -> Any:
+    if run["method"] == "lora":
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(base, run["checkpoint"]).eval()
+    return _load(run["checkpoint"], device) if run["method"] == "full" else base
+
+
+def _without_adapter(model: Any) -> Any:
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if isinstance(model, PeftModel):
+        return model.unload()
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, module.get_base_layer())
+    return model
+
+
+def _load(folder: str, device: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.functional.extract import extract
@@ -108,6 +108,7 @@ def test_hostile_replies_cost_under_a_second(reply: str) -> None:
     assert time.process_time() - started < 1.0
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.text("inform(a[x], )]>)<|/think\n\"'", max_size=80))
 def test_extraction_never_raises_and_is_repeatable(reply: str) -> None:
     assert extract(reply) == extract(reply)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.functional.grammar import MalformedError, Representation, Slot, normal_value, parse
@@ -120,11 +120,13 @@ representations = st.builds(
 )
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(representations)
 def test_what_is_written_is_read_back_to_the_same_text(representation: Representation) -> None:
     assert str(parse(str(representation))) == str(representation)
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.text("f(a[x], ]\"'“1\n", max_size=60))
 def test_any_text_is_a_representation_or_malformed(text: str) -> None:
     try:

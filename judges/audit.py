@@ -241,7 +241,10 @@ def _kappa(labelled: Sequence[_Judged]) -> Kappa | None:
     scored = [one for one in labelled if one.score.value is not None]
     if not scored:
         return None
-    kappa = cohen_kappa([one.truth for one in scored], [int(one.score.value or 0.0) for one in scored])
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # statsmodels, when a rater uses one label only
+        kappa = cohen_kappa([one.truth for one in scored], [int(one.score.value or 0.0) for one in scored])
     if kappa.kappa is None or kappa.low is None or kappa.high is None:
         return kappa
     widening = math.sqrt(_design_effect(scored))

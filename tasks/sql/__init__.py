@@ -7,15 +7,15 @@ first needed."""
 from __future__ import annotations
 
 from harness.core import DataRequest, Dataset, Example, Task
+from tasks.sql import score as scoring  # a module: `from ... import score` would hide it behind the function
 from tasks.sql.prompts import PROMPTS
-from tasks.sql.score import NASTY, SCORERS, UNPARSED_REASONS, mutants, pair, score
 
 
-def load(request: DataRequest) -> Dataset:
+def load_data(request: DataRequest) -> Dataset:
     """The data set called `request.name`. Raises UserError when it is unknown or not found."""
-    from tasks.sql.load import load as load_by_name
+    from tasks.sql.load import load
 
-    return load_by_name(request)
+    return load(request)
 
 
 def judge_context(example: Example) -> str:
@@ -28,14 +28,14 @@ task = Task(
     version="1",
     summary="text to SQL, judged by execution on databases built to tell queries apart",
     sources=("builtin", "spider", "create-context", "wikisql", "bird", "jsonl"),
-    load=load,
+    load=load_data,
     prompts=PROMPTS,
-    score=score,
-    scorers=SCORERS,
-    pair=pair,
-    mutants=mutants,
-    nasty=NASTY,
-    unparsed_reasons=UNPARSED_REASONS,
+    score=scoring.score,
+    scorers=scoring.SCORERS,
+    pair=scoring.pair,
+    mutants=scoring.mutants,
+    nasty=scoring.NASTY,
+    unparsed_reasons=scoring.UNPARSED_REASONS,
     max_new_tokens=112,
     judge_context=judge_context,
 )

@@ -24,6 +24,7 @@ from harness.sources import cache_dir, content_hash, shuffled, stable_fraction
 
 Splits = dict[Split, list[Example]]
 _MOST_CHECKERS = 8
+_WORTH_A_POOL = 40
 _KEPT_EVERY = 400  # checks after which the answers so far are written down
 SQL_KEYS = ("gold", "query", "sql", "answer", "SQL")
 
@@ -47,9 +48,12 @@ def array_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BrokenRow]
     Raises UserError with file and line where the text stops being JSON: what follows cannot be read at all.
     """
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    decoder, place, line, counted = json.JSONDecoder(), 0, 1, 0
+    if not text.lstrip().startswith("["):
+        raise UserError(f"{path} must hold a JSON array, it starts with {text.lstrip()[:20]!r}")
+    decoder, line, counted = json.JSONDecoder(), 1, 0
+    place = text.index("[") + 1
     while place < len(text):
-        if text[place] in " \t\r\n,[]":
+        if text[place] in " \t\r\n,]":
             place += 1
             continue
         line, counted = line + text.count("\n", counted, place), place
@@ -68,6 +72,8 @@ def text_of(row: Mapping[str, Any], *keys: str) -> str:
     for key in keys:
         value = row.get(key)
         if isinstance(value, str) and value.strip():
+            if any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise ValueError(f"{key!r} is not valid UTF-8: {ascii(value[:60])}")
             return value.strip()
     found = {key: row[key] for key in keys if key in row}
     wanted = " or ".join(repr(key) for key in keys)
@@ -177,13 +183,20 @@ def unusable(name: str, examples: Sequence[Example]) -> dict[str, str]:
     known = _read_known(path)
     keys = {example.id: _check_key(example) for example in examples}
     unknown = list({keys[e.id]: e for e in examples if keys[e.id] not in known}.values())
-    with ThreadPoolExecutor(min(_MOST_CHECKERS, os.cpu_count() or 1)) as pool:  # each thread has a child process
-        for start in range(0, len(unknown), _KEPT_EVERY):
-            part = unknown[start : start + _KEPT_EVERY]
-            known.update(zip([keys[e.id] for e in part], pool.map(_problem, part), strict=True))
-            _write_known(path, {**_read_known(path), **known})
+    for start in range(0, len(unknown), _KEPT_EVERY):
+        part = unknown[start : start + _KEPT_EVERY]
+        known.update(zip([keys[e.id] for e in part], _problems(part), strict=True))
+        _write_known(path, {**_read_known(path), **known})
     problems = {example.id: known[keys[example.id]] for example in examples}
     return {name: problem for name, problem in problems.items() if problem is not None}
+
+
+def _problems(examples: Sequence[Example]) -> list[str | None]:
+    """The problem of each gold. A thread has a child process of its own, which costs more to start than a few checks."""
+    if len(examples) < _WORTH_A_POOL:
+        return [_problem(example) for example in examples]
+    with ThreadPoolExecutor(min(_MOST_CHECKERS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(_problem, examples))
 
 
 def _problem(example: Example) -> str | None:

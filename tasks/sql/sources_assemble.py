@@ -73,7 +73,7 @@ def text_of(row: Mapping[str, Any], *keys: str) -> str:
         value = row.get(key)
         if isinstance(value, str) and value.strip():
             if any("\ud800" <= letter <= "\udfff" for letter in value):
-                raise ValueError(f"{key!r} is not valid UTF-8: {ascii(value[:60])}")
+                raise ValueError(f"{key!r} is not valid UTF-8: {value[:60]!a}")
             return value.strip()
     found = {key: row[key] for key in keys if key in row}
     wanted = " or ".join(repr(key) for key in keys)
@@ -192,7 +192,7 @@ def unusable(name: str, examples: Sequence[Example]) -> dict[str, str]:
 
 
 def _problems(examples: Sequence[Example]) -> list[str | None]:
-    """The problem of each gold. A thread has a child process of its own, which costs more to start than a few checks."""
+    """The problem of each gold. A thread has a child process of its own, dear to start for a few checks."""
     if len(examples) < _WORTH_A_POOL:
         return [_problem(example) for example in examples]
     with ThreadPoolExecutor(min(_MOST_CHECKERS, os.cpu_count() or 1)) as pool:

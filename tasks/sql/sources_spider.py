@@ -8,9 +8,10 @@ bench.github.io): train/train.json, dev.json, <split>_tables.json, <split>_datab
 Databases never cross splits: dev is test; one database in ten of train, by a stable hash of its id, is validation. A
 BIRD folder without train.json is divided by database: 60 % train, 20 % validation, 20 % test.
 
-An item whose database file is missing, or whose gold reads only empty tables there, is unusable: gold was never seen
-to give a result, so nothing can be called right by it. Spider 1.0 ships nine databases without rows (imdb, academic,
-scholar, yelp, baseball_1, geo, restaurants, wta_1, music_2), all of them in train."""
+An item whose database file is missing, or whose gold reads only empty tables there, is unusable: gold was never seen to
+give a result, so nothing can be called right by it. Spider 1.0 ships nine databases without rows: imdb, academic,
+scholar, yelp, baseball_1, geo, restaurants, music_2 in train and wta_1 in dev.
+"""
 
 from __future__ import annotations
 

@@ -70,16 +70,51 @@ def usable_items(items: Sequence[Item], max_length: int) -> tuple[list[Item], li
     return kept, left_out
 
 
-def steps_of(num_items: int, epochs: float, batch_size: int, seed: int) -> list[list[int]]:
-    """Indices of the items of each optimizer step. Every epoch is a new permutation; the last step may be smaller."""
+def steps_of(
+    num_items: int, epochs: float, batch_size: int, seed: int, families: Sequence[int] = (), together: int = 1
+) -> list[list[int]]:
+    """Indices of the items of each optimizer step. Every epoch is a new permutation; the last step may be smaller.
+
+    With `together` above 1, up to so many random members of one family (`families[i]` is item i's) come side by side,
+    so that a batch shares prefixes; the groups themselves are in random order. 1 is the plain permutation.
+    """
     total = max(1, round(num_items * epochs))
     order: list[int] = []
     for epoch in range(math.ceil(total / num_items)):
+        rng = random.Random(f"{seed}:{epoch}")
         permutation = list(range(num_items))
-        random.Random(f"{seed}:{epoch}").shuffle(permutation)
+        rng.shuffle(permutation)
+        if together > 1:
+            permutation = _side_by_side(permutation, families, together, rng)
         order += permutation
     order = order[:total]
     return [order[start : start + batch_size] for start in range(0, total, batch_size)]
+
+
+def _side_by_side(permutation: Sequence[int], families: Sequence[int], together: int, rng: random.Random) -> list[int]:
+    members: dict[int, list[int]] = {}
+    for index in permutation:
+        members.setdefault(families[index], []).append(index)
+    groups = [
+        indices[start : start + together] for indices in members.values() for start in range(0, len(indices), together)
+    ]
+    rng.shuffle(groups)
+    return [index for group in groups for index in group]
+
+
+def families_of(items: Sequence[Item]) -> list[int]:
+    """A number for each item, equal for items whose prompts share at least half of the shorter one's tokens."""
+    families = [0] * len(items)
+    first: Item | None = None
+    family = -1
+    for index in sorted(range(len(items)), key=lambda index: items[index].prompt_ids):
+        item = items[index]
+        if first is None or 2 * _common_length(first.prompt_ids, item.prompt_ids) < min(
+            len(first.prompt_ids), len(item.prompt_ids)
+        ):
+            first, family = item, family + 1
+        families[index] = family
+    return families
 
 
 def micro_batches(items: Sequence[Item], size: int, max_tokens: int) -> Iterator[list[Item]]:

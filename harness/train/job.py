@@ -31,7 +31,9 @@ class Options:
     `micro_batch` caps the examples of one forward pass, `micro_batch_tokens` their tokens; None lets the device
     decide. `update_precision` holds for full fine-tuning in bfloat16: an exact float32 master copy of the weights, or
     bfloat16 weights with stochastic rounding. `share_prefixes` computes a prefix that several examples of a
-    micro-batch have in common once (the same loss and gradients, fewer tokens). `threads` None leaves torch's choice.
+    micro-batch have in common once (the same loss and gradients, fewer tokens). `group_prefixes` above 1 puts that
+    many examples with a common prefix into one batch, which changes the order of the examples and nothing else.
+    `threads` None leaves torch's choice.
     """
 
     optimizer: OptimizerName = "adamw"
@@ -41,6 +43,7 @@ class Options:
     micro_batch: int | None = None
     micro_batch_tokens: int | None = None
     share_prefixes: bool = True
+    group_prefixes: int = 1
     save_every_steps: int | None = None
     save_every_s: float = 60.0
     threads: int | None = None
@@ -50,7 +53,14 @@ class Options:
         for name, allowed in closed.items():
             if getattr(self, name) not in get_args(allowed):
                 raise UserError(f"{name} is one of {', '.join(get_args(allowed))}, got {getattr(self, name)!r}")
-        for name in ("micro_batch", "micro_batch_tokens", "save_every_steps", "save_every_s", "threads"):
+        for name in (
+            "micro_batch",
+            "micro_batch_tokens",
+            "save_every_steps",
+            "save_every_s",
+            "threads",
+            "group_prefixes",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"training option {name} must be positive, got {value}")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from harness.core import Training
-from harness.train.batches import micro_batches, pack, steps_of
+from harness.train.batches import families_of, micro_batches, pack, steps_of
 from harness.train.files import Resumed
 from harness.train.interruption import Interrupted, protected
 from harness.train.job import Item, Options
@@ -109,7 +109,9 @@ def train_steps(setup: Setup, hooks: Hooks, resumed: Resumed | None = None) -> P
     `Interrupted` passes through with the last saved state still true.
     """
     training = setup.training
-    steps = steps_of(len(setup.items), training.epochs, training.batch_size, setup.seed)
+    together = setup.options.group_prefixes
+    families = families_of(setup.items) if together > 1 else ()
+    steps = steps_of(len(setup.items), training.epochs, training.batch_size, setup.seed, families, together)
     progress = _start(setup, resumed)
     try:
         _run(setup, hooks, progress, steps)

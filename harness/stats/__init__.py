@@ -16,6 +16,7 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | paired_counts(a, b) | PairedCounts: the 2 x 2 table | McNemar 1947 |
 | paired_difference(a, b, clusters) | PairedDifference: mean, error, t interval, p | Miller 2024 |
 | paired_interval(a, b, clusters) | (low, high): Tango, design effect, or t | Tango 1998; Rao, Scott 1992 |
+| paired_p_value(a, b, clusters) | two-sided p that agrees with paired_interval | the same |
 | mcnemar_exact(b, c) | two-sided p | binomial |
 | tango_interval(b, c, n) | (low, high) of (b - c) / n | Tango 1998 |
 | tango_p_value(b, c, n, difference) | one-sided (p of >=, p of <=) | Tango 1998 |
@@ -42,7 +43,7 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 from harness.stats.agreement import Kappa, cohen_kappa, fleiss_kappa
 from harness.stats.means import SeedVariance, clustered_standard_error, mean_and_error, mean_interval, seed_variance
 from harness.stats.multiplicity import BestSet, MaxT, benjamini_hochberg, best_set, expected_best_of, holm, max_t
-from harness.stats.noninferiority import NonInferiority, non_inferiority, paired_interval
+from harness.stats.noninferiority import NonInferiority, non_inferiority, paired_interval, paired_p_value
 from harness.stats.paired import (
     PairedCounts,
     PairedDifference,
@@ -100,6 +101,7 @@ __all__ = [
     "paired_counts",
     "paired_difference",
     "paired_interval",
+    "paired_p_value",
     "power_mcnemar_exact",
     "power_paired",
     "prediction_powered_mean",

@@ -108,6 +108,12 @@ def paired_interval(
     return statistic.limits(1.0 - fraction(confidence, "confidence"))
 
 
+def paired_p_value(a: Scores, b: Scores, clusters: Clusters | None = None) -> float:
+    """Two-sided p of "mean(a) = mean(b)" by the statistic of paired_interval: below 0.05 exactly when it excludes 0."""
+    statistic, _, _ = _statistic(a, b, clusters)
+    return min(1.0, 2.0 * min(statistic.tail(0.0)))
+
+
 def design_effect(difference: FloatArray, codes: npt.NDArray[np.intp]) -> float:
     """Variance of the clustered mean over that of independent items, at least 1, shrunk to full correlation.
 

@@ -56,4 +56,4 @@ def test_false_pass_of_independent_items_by_exact_enumeration(n: int, discordanc
                     break
                 false_pass += mass[gained] * lost_mass[lost]
     assert false_pass <= 0.05
-    assert (false_pass > 0) == (n >= 200)  # below that even identical answers cannot pass: z^2 / (n + z^2) > 0.02
+    assert false_pass > 0 or n < 200  # from there on identical answers pass: z^2 / (n + z^2) < 0.02

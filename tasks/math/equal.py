@@ -1,0 +1,575 @@
+"""Is the prediction's value the gold's value? Three-valued: equal, different, undecided, with the reason.
+
+The policy (README.md, "What counts as correct") in code: exact numbers, no tolerance; bracketed things ordered with their
+bracket types, sets and lists unordered and complete, +- expanded; equations up to non-zero scaling; a gold inequality
+accepts the interval, a gold interval not the inequality; text ignores case, variables do not. Types are compared first,
+then exact arithmetic (algebra.py), then doubles to refute (numeric.py), and only then sympy in a killed child (symbolic.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+from tasks.math import symbolic
+from tasks.math.algebra import Algebra, Monomial, Polynomial, TooLarge, Undefined, atoms, is_independent
+from tasks.math.numeric import differ, real_value
+from tasks.math.values import (
+    Apply,
+    Based,
+    Bracketed,
+    Chain,
+    Collection,
+    Constant,
+    Expression,
+    Matrix,
+    Number,
+    PlusMinus,
+    Power,
+    Product,
+    Ratio,
+    Relation,
+    Sum,
+    Text,
+    UnionOf,
+    Value,
+    Variable,
+    is_expression,
+    kind_of,
+)
+
+State = Literal["equal", "different", "undecided"]
+MAX_SIGN_CHOICES = 16
+_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "in": "in"}
+_UNIT_LETTERS = frozenset("m g s h L l N J W V K C F A".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`wrong_type` tells a number from a set apart from a wrong number."""
+
+    state: State
+    reason: str
+    wrong_type: bool = False
+
+
+EQUAL = Verdict("equal", "same value")
+
+
+def _different(reason: str, *, wrong_type: bool = False) -> Verdict:
+    return Verdict("different", reason, wrong_type)
+
+
+def compare(gold: Value, prediction: Value) -> Verdict:
+    """The verdict on one pair of values. Not symmetric: see the inequality rule."""
+    if gold == prediction:
+        return EQUAL
+    gold, prediction = _expanded(gold), _expanded(prediction)
+    if isinstance(gold, Text) or isinstance(prediction, Text):
+        return _compare_text(gold, prediction)
+    if isinstance(gold, Collection) and isinstance(prediction, Bracketed | UnionOf):
+        region = solved_region(gold)
+        if region is not None:
+            return compare(region, prediction)
+    if isinstance(gold, Relation | Chain) or isinstance(prediction, Relation | Chain):
+        return _compare_relations(gold, prediction)
+    if is_expression(gold) and is_expression(prediction):
+        return compare_expressions(gold, prediction)  # type: ignore[arg-type]
+    if isinstance(gold, Collection) or isinstance(prediction, Collection):
+        return _compare_collections(gold, prediction)
+    if isinstance(gold, Ratio) or isinstance(prediction, Ratio):
+        return _compare_ratios(gold, prediction)
+    if isinstance(gold, Matrix) or isinstance(prediction, Matrix):
+        return _compare_matrices(gold, prediction)
+    if isinstance(gold, UnionOf) and isinstance(prediction, UnionOf):
+        return _matched(gold.parts, prediction.parts, compare)
+    if isinstance(gold, Bracketed) and isinstance(prediction, Bracketed):
+        return _compare_bracketed(gold, prediction)
+    if isinstance(gold, Based) and isinstance(prediction, Based):
+        same = gold == prediction
+        return EQUAL if same else _different("other digits or another base")
+    return _wrong_type(gold, prediction)
+
+
+def _wrong_type(gold: Value, prediction: Value) -> Verdict:
+    return _different(f"gold is a {kind_of(gold)}, the prediction a {kind_of(prediction)}", wrong_type=True)
+
+
+# ---- plus-minus ---------------------------------------------------------------------------------------------
+
+
+def _expanded(value: Value) -> Value:
+    """`value` with each +- replaced by its alternatives, as a list (or more members of the set it stands in)."""
+    if isinstance(value, Collection):
+        items: list[Value] = []
+        for item in value.items:
+            inner = _expanded(item)
+            items += inner.items if isinstance(inner, Collection) and inner.kind == "list" else [inner]
+        return replace(value, items=tuple(items))
+    signs = list(_signs(value))
+    if not signs:
+        return value
+    correlated = any(sign.flipped for sign in signs)
+    if not correlated and 2 ** len(signs) > MAX_SIGN_CHOICES:
+        return value
+    choices: Iterable[tuple[int, ...]]
+    if correlated:
+        choices = [tuple(1 if not s.flipped else -1 for s in signs), tuple(-1 if not s.flipped else 1 for s in signs)]
+    else:
+        choices = itertools.product((1, -1), repeat=len(signs))
+    return Collection("list", tuple(_with_signs(value, iter(choice)) for choice in choices))
+
+
+def _signs(value: Value) -> Iterable[PlusMinus]:
+    if isinstance(value, PlusMinus):
+        yield value
+    for part in _parts(value):
+        yield from _signs(part)
+
+
+def _parts(value: Value) -> tuple[Value, ...]:
+    match value:
+        case PlusMinus(operand=operand):
+            return (operand,)
+        case Sum(terms=parts) | Product(factors=parts) | Apply(arguments=parts) | Bracketed(items=parts):
+            return parts
+        case Power(base=base, exponent=exponent):
+            return (base, exponent)
+        case Relation(left=left, right=right):
+            return (left, right)
+    return ()
+
+
+def _with_signs(value: Value, signs: Iterable[int]) -> Value:
+    match value:
+        case PlusMinus(operand=operand):
+            sign = next(iter(signs))
+            return Product((Number(Fraction(sign)), _with_signs(operand, signs)))  # type: ignore[arg-type]
+        case Sum(terms=terms):
+            return Sum(tuple(_with_signs(term, signs) for term in terms))  # type: ignore[misc]
+        case Product(factors=factors):
+            return Product(tuple(_with_signs(factor, signs) for factor in factors))  # type: ignore[misc]
+        case Power(base=base, exponent=exponent):
+            return Power(_with_signs(base, signs), _with_signs(exponent, signs))  # type: ignore[arg-type]
+        case Apply(name=name, arguments=arguments):
+            return Apply(name, tuple(_with_signs(part, signs) for part in arguments))  # type: ignore[misc]
+        case Bracketed(items=items):
+            return replace(value, items=tuple(_with_signs(item, signs) for item in items))
+        case Relation(op=op, left=left, right=right):
+            return Relation(op, _with_signs(left, signs), _with_signs(right, signs))
+    return value
+
+
+# ---- expressions --------------------------------------------------------------------------------------------
+
+
+def compare_expressions(gold: Expression, prediction: Expression) -> Verdict:
+    """Exact arithmetic first, doubles to refute, sympy's 50 digits last."""
+    if isinstance(gold, Number) and isinstance(prediction, Number):
+        return EQUAL if gold.value == prediction.value else _different("another number")
+    algebra = Algebra()
+    try:
+        left, right = algebra.ratio(gold), algebra.ratio(_without_unit_letter(gold, prediction))
+        gap = algebra.plus(left, right, factor=-1)
+        if not gap.numerator:
+            return EQUAL
+        if is_independent(atoms(gap.numerator)):
+            return _different("another value")
+    except Undefined as error:
+        return _different(f"undefined: {error}")
+    except (TooLarge, RecursionError):
+        pass  # doubles may still refute it
+    refuted = differ(gold, prediction)
+    if refuted:
+        return _different("another value at a sample point")
+    if refuted is None:
+        return Verdict("undecided", "too large to evaluate")
+    state, reason = symbolic.decide(gold, prediction)
+    return Verdict(state, reason)  # type: ignore[arg-type]
+
+
+def _without_unit_letter(gold: Expression, prediction: Expression) -> Expression:
+    """5 m against 5: one letter behind a number is a unit when gold is a bare number."""
+    if not (isinstance(gold, Number) and isinstance(prediction, Product) and len(prediction.factors) == 2):
+        return prediction
+    number, letter = prediction.factors
+    if isinstance(letter, Power) and isinstance(letter.exponent, Number) and letter.exponent.value in (2, 3):
+        letter = letter.base
+    if isinstance(number, Number) and isinstance(letter, Variable) and letter.name in _UNIT_LETTERS:
+        return number
+    return prediction
+
+
+# ---- text ---------------------------------------------------------------------------------------------------
+
+
+def _compare_text(gold: Value, prediction: Value) -> Verdict:
+    if isinstance(gold, Text) and isinstance(prediction, Text):
+        return EQUAL if gold.words == prediction.words else _different("other words")
+    if isinstance(prediction, Text):
+        return _wrong_type(gold, prediction)
+    assert isinstance(gold, Text)
+    letter = prediction.name if isinstance(prediction, Variable | Constant) else ""
+    if len(letter) == 1 and letter.lower() == gold.words:
+        return EQUAL
+    return _wrong_type(gold, prediction)
+
+
+# ---- collections, points, intervals, matrices -----------------------------------------------------------------
+
+
+def _matched(
+    gold: tuple[Value, ...], prediction: tuple[Value, ...], same: Callable[[Value, Value], Verdict]
+) -> Verdict:
+    """Every gold item has its own equal item in the prediction and none is left over."""
+    left = list(prediction)
+    undecided: Verdict | None = None
+    for item in gold:
+        verdicts = [(other, same(item, other)) for other in left]
+        match = next((other for other, verdict in verdicts if verdict.state == "equal"), None)
+        if match is not None:
+            left.remove(match)
+            continue
+        undecided = next((v for _, v in verdicts if v.state == "undecided"), None)
+        if undecided is None:
+            return _different("an item is missing")
+    if undecided is not None:
+        return undecided
+    return _different("an item too many") if left else EQUAL
+
+
+def _in_order(gold: Iterable[Value], prediction: Iterable[Value]) -> Verdict:
+    worst = EQUAL
+    for item, other in zip(gold, prediction, strict=True):
+        verdict = compare(item, other)
+        if verdict.state == "different":
+            return verdict
+        if verdict.state == "undecided":
+            worst = verdict
+    return worst
+
+
+def _compare_collections(gold: Value, prediction: Value) -> Verdict:
+    if isinstance(gold, Collection) and isinstance(prediction, Collection):
+        left, right = gold.items, prediction.items
+        if gold.kind == "set" or prediction.kind == "set":
+            left, right = _distinct(left), _distinct(right)
+        if len(left) != len(right):
+            return _different(f"{len(right)} items instead of {len(left)}")
+        return _matched(left, right, compare)
+    if isinstance(prediction, Collection):
+        items = _distinct(prediction.items)
+        if len(items) == 1:
+            return compare(gold, items[0])  # {5}, or one value written twice
+        assignments = _assigned(prediction)
+        if isinstance(gold, Bracketed) and assignments is not None and len(assignments) == len(gold.items):
+            return _in_order(gold.items, assignments)
+        return _wrong_type(gold, prediction)
+    assert isinstance(gold, Collection)
+    items = _distinct(gold.items)
+    if len(items) == 1 and is_expression(prediction):
+        return compare(items[0], prediction)
+    return _wrong_type(gold, prediction)
+
+
+def _distinct(items: tuple[Value, ...]) -> tuple[Value, ...]:
+    kept: list[Value] = []
+    for item in items:
+        if not any(compare(item, other).state == "equal" for other in kept):
+            kept.append(item)
+    return tuple(kept)
+
+
+def _assigned(values: Collection) -> list[Value] | None:
+    """x=1, y=2 as the point (1, 2): the right sides in alphabetical order of their letters, when all differ."""
+    found: dict[str, Value] = {}
+    for item in values.items:
+        if not (isinstance(item, Relation) and item.op == "=" and isinstance(item.left, Variable)):
+            return None
+        found[item.left.name] = item.right
+    return [found[name] for name in sorted(found)] if len(found) == len(values.items) else None
+
+
+def _compare_bracketed(gold: Bracketed, prediction: Bracketed) -> Verdict:
+    if (gold.opening, gold.closing) != (prediction.opening, prediction.closing):
+        return _different("another type of bracket", wrong_type=True)
+    if len(gold.items) != len(prediction.items):
+        return _different(f"{len(prediction.items)} coordinates instead of {len(gold.items)}")
+    return _in_order(gold.items, prediction.items)
+
+
+def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
+    if isinstance(gold, Matrix) and isinstance(prediction, Matrix):
+        if (len(gold.rows), len(gold.rows[0])) != (len(prediction.rows), len(prediction.rows[0])):
+            return _different("a matrix of another shape", wrong_type=True)
+        return _in_order(itertools.chain(*gold.rows), itertools.chain(*prediction.rows))
+    matrix, other = (gold, prediction) if isinstance(gold, Matrix) else (prediction, gold)
+    column = isinstance(matrix, Matrix) and all(len(row) == 1 for row in matrix.rows)
+    if column and isinstance(other, Bracketed) and (other.opening, other.closing) in (("(", ")"), ("<", ">")):
+        assert isinstance(matrix, Matrix)
+        cells = [row[0] for row in matrix.rows]
+        if len(cells) != len(other.items):
+            return _different("a vector of another length")
+        pairs = (cells, other.items) if matrix is gold else (other.items, cells)
+        return _in_order(*pairs)
+    return _wrong_type(gold, prediction)
+
+
+def _compare_ratios(gold: Value, prediction: Value) -> Verdict:
+    if isinstance(gold, Ratio) and isinstance(prediction, Ratio):
+        if gold.meridiem and prediction.meridiem and gold.meridiem != prediction.meridiem:
+            return _different("another half of the day")
+        if len(gold.parts) != len(prediction.parts):
+            return _different("a ratio of another length")
+        same = _in_order(gold.parts, prediction.parts)
+        if same.state != "different" or gold.meridiem or prediction.meridiem:
+            return same
+        pairs = itertools.combinations(range(len(gold.parts)), 2)
+        for a, b in pairs:
+            left, right = Product((gold.parts[a], prediction.parts[b])), Product((gold.parts[b], prediction.parts[a]))
+            verdict = compare_expressions(left, right)
+            if verdict.state != "equal":
+                return verdict
+        return EQUAL
+    ratio, other = (gold, prediction) if isinstance(gold, Ratio) else (prediction, gold)
+    if isinstance(ratio, Ratio) and is_expression(other):
+        if ratio.clock and ratio.meridiem:
+            on_the_hour = ratio.parts[1] == Number(Fraction(0))
+            return compare(ratio.parts[0], other) if on_the_hour else _wrong_type(gold, prediction)
+        if len(ratio.parts) == 2:
+            quotient = Product((ratio.parts[0], Power(ratio.parts[1], Number(Fraction(-1)))))
+            return compare_expressions(quotient, other)  # type: ignore[arg-type]
+    return _wrong_type(gold, prediction)
+
+
+# ---- relations ------------------------------------------------------------------------------------------------
+
+
+def _compare_relations(gold: Value, prediction: Value) -> Verdict:
+    gold_membership = isinstance(gold, Relation) and gold.op == "in"
+    gold, prediction = _simplified(gold), _simplified(prediction)
+    if not isinstance(gold, Relation | Chain) and not isinstance(prediction, Relation | Chain):
+        if gold_membership or not isinstance(prediction, Text):
+            return compare(gold, prediction)
+    if isinstance(gold, Relation | Chain) and isinstance(prediction, Relation | Chain):
+        return _compare_two_relations(gold, prediction)
+    if isinstance(gold, Relation | Chain):
+        right = _assigned_value(gold)
+        if right is not None:
+            return compare(right, prediction)
+        region = solved_region(gold)
+        if region is not None and isinstance(prediction, Bracketed | UnionOf):
+            return compare(region, prediction)
+        return _wrong_type(gold, prediction)
+    assert isinstance(prediction, Relation | Chain)
+    right = _assigned_value(prediction)
+    if right is not None:
+        return compare(gold, right)
+    if gold_membership:
+        region = solved_region(prediction)
+        if region is not None:
+            return compare(gold, region)
+    return _wrong_type(gold, prediction)
+
+
+def _simplified(value: Value) -> Value:
+    """x in S is S; a = b = 5 is a = 5 when b is no lone letter; (x, y) = (1, 2) is (1, 2)."""
+    if isinstance(value, Relation) and value.op == "in":
+        return value.right
+    if isinstance(value, Chain) and all(relation.op == "=" for relation in value.relations):
+        last = value.relations[-1].right
+        if is_expression(last) and not _letters(last):
+            value = Relation("=", value.relations[0].left, last)
+    if isinstance(value, Relation) and value.op == "=":
+        if isinstance(value.left, Bracketed) and all(isinstance(item, Variable) for item in value.left.items):
+            return value.right
+        if (
+            is_expression(value.left)
+            and is_expression(value.right)
+            and not _letters(value.left)
+            and not _letters(value.right)
+        ):
+            return value.right  # 16 - 3 - 4 = 9
+    return value
+
+
+def _letters(value: Value) -> set[str]:
+    if isinstance(value, Variable):
+        return {value.name}
+    found: set[str] = set()
+    for part in _parts(value):
+        found |= _letters(part)
+    return found
+
+
+def _assigned_value(value: Relation | Chain) -> Value | None:
+    """The right side of x = ..., f(x) = ... or (anything that is no number) = a number, list or set."""
+    if not isinstance(value, Relation) or value.op != "=":
+        return None
+    for left, right in ((value.left, value.right), (value.right, value.left)):
+        name = _lone_name(left)
+        if name is not None and name not in _letters(right):
+            return right
+    if is_expression(value.left) and not is_expression(value.right):
+        return value.right
+    return None
+
+
+def _lone_name(value: Value) -> str | None:
+    if isinstance(value, Variable):
+        return value.name
+    if isinstance(value, Product) and len(value.factors) == 2:  # f(x)
+        name, argument = value.factors
+        if isinstance(name, Variable) and isinstance(argument, Variable) and name.name[0] in "fghpqPFGHQ":
+            return name.name
+    if isinstance(value, Apply) and value.name in ("abs",):
+        return "|"
+    if isinstance(value, Power) and value.exponent == Number(Fraction(-1)) and isinstance(value.base, Variable):
+        return None
+    return None
+
+
+def _compare_two_relations(gold: Relation | Chain, prediction: Relation | Chain) -> Verdict:
+    first = gold.relations if isinstance(gold, Chain) else (gold,)
+    second = prediction.relations if isinstance(prediction, Chain) else (prediction,)
+    if len(first) != len(second):
+        return _different("another number of relations")
+    return _matched(first, second, _same_relation)
+
+
+def _same_relation(gold: Value, prediction: Value) -> Verdict:
+    assert isinstance(gold, Relation)
+    assert isinstance(prediction, Relation)
+    if not all(is_expression(side) for side in (gold.left, gold.right, prediction.left, prediction.right)):
+        if gold.op != prediction.op:
+            return _different("another relation")
+        return _in_order((gold.left, gold.right), (prediction.left, prediction.right))
+    algebra = Algebra()
+    try:
+        left, right = _side_gap(algebra, gold), _side_gap(algebra, prediction)
+        sign = _proportion(algebra, left, right)
+    except Undefined as error:
+        return _different(f"undefined: {error}")
+    except (TooLarge, RecursionError):
+        return Verdict("undecided", "an equation too large to rearrange")
+    if sign is None:
+        return _different("another equation")
+    if gold.op in ("=", "!="):
+        return EQUAL if gold.op == prediction.op else _different("another relation")
+    wanted = gold.op if sign > 0 else _FLIPPED[gold.op]
+    return EQUAL if prediction.op == wanted else _different("another direction or strictness")
+
+
+def _side_gap(algebra: Algebra, relation: Relation) -> Polynomial:
+    gap = algebra.plus(algebra.ratio(relation.left), algebra.ratio(relation.right), factor=-1)  # type: ignore[arg-type]
+    if len(gap.denominator) == 1 and () in gap.denominator and gap.denominator[()] < 0:
+        return {monomial: -value for monomial, value in gap.numerator.items()}
+    return gap.numerator
+
+
+def _proportion(algebra: Algebra, left: Polynomial, right: Polynomial) -> int | None:
+    """The sign of the constant c with right = c * left, or None when there is none."""
+    first, second = _by_variables(left), _by_variables(right)
+    if not first or not second:
+        return 1 if not first and not second else None
+    if set(first) != set(second):
+        return None
+    anchor = sorted(first)[-1]
+    for name in first:
+        if algebra.multiply(first[anchor], second[name]) != algebra.multiply(second[anchor], first[name]):
+            return None
+    a, b = _constant_value(first[anchor]), _constant_value(second[anchor])
+    return None if a is None or b is None else (1 if a * b > 0 else -1)
+
+
+def _by_variables(polynomial: Polynomial) -> dict[Monomial, Polynomial]:
+    """The polynomial as coefficients (in constants) of monomials in the variables and unknown atoms."""
+    grouped: dict[Monomial, Polynomial] = {}
+    for monomial, value in polynomial.items():
+        outer = tuple(pair for pair in monomial if not (pair[0].startswith("p:") or pair[0] in ("i", "c:pi", "c:e")))
+        inner = tuple(pair for pair in monomial if pair not in outer)
+        grouped.setdefault(outer, {})[inner] = value
+    return grouped
+
+
+def _constant_value(polynomial: Polynomial) -> float | None:
+    total = 0.0
+    for monomial, value in polynomial.items():
+        term = float(value)
+        for atom, power in monomial:
+            base = {"c:pi": 3.141592653589793, "c:e": 2.718281828459045}.get(atom) or float(atom[2:] or "nan")
+            term *= base ** float(power)
+        total += term
+    return total
+
+
+# ---- inequalities as regions ------------------------------------------------------------------------------------
+
+
+def solved_region(value: Relation | Chain | Collection) -> Value | None:
+    """The interval or union that inequalities in one letter describe, when each is letter against number."""
+    if isinstance(value, Collection):
+        regions = [solved_region(item) if isinstance(item, Relation | Chain) else None for item in value.items]
+        if any(region is None for region in regions):
+            return None
+        return UnionOf(tuple(region for region in regions if region is not None))
+    relations = value.relations if isinstance(value, Chain) else (value,)
+    names = set().union(*(_letters(side) for relation in relations for side in (relation.left, relation.right)))
+    if len(names) != 1:
+        return None
+    lower: tuple[Expression, bool] | None = None
+    upper: tuple[Expression, bool] | None = None
+    for relation in relations:
+        solved = _solved(relation)
+        if solved is None:
+            return None
+        op, bound = solved
+        if op == "!=":
+            return _punctured(bound) if len(relations) == 1 else None
+        if op.startswith(">"):
+            lower = (bound, op == ">=")
+        else:
+            upper = (bound, op == "<=")
+    infinity = Constant("infinity")
+    low, low_closed = lower or (Product((Number(Fraction(-1)), infinity)), False)
+    high, high_closed = upper or (infinity, False)
+    return Bracketed((low, high), "[" if low_closed else "(", "]" if high_closed else ")")
+
+
+def _punctured(bound: Expression) -> Value:
+    infinity = Constant("infinity")
+    minus = Product((Number(Fraction(-1)), infinity))
+    return UnionOf((Bracketed((minus, bound), "(", ")"), Bracketed((bound, infinity), "(", ")")))
+
+
+def _solved(relation: Relation) -> tuple[str, Expression] | None:
+    """(op, bound) with the letter on the left, for a x + b against c with numbers a, b, c."""
+    if relation.op not in ("<", ">", "<=", ">=", "!=") or not (
+        is_expression(relation.left) and is_expression(relation.right)
+    ):
+        return None
+    left, right = relation.left, relation.right
+    if isinstance(left, Variable) and not _letters(right):
+        return relation.op, right  # type: ignore[return-value]
+    if isinstance(right, Variable) and not _letters(left):
+        return _FLIPPED[relation.op], left  # type: ignore[return-value]
+    try:
+        gap = _side_gap(Algebra(), relation)
+    except (TooLarge, Undefined, RecursionError):
+        return None
+    linear = {monomial: value for monomial, value in gap.items() if monomial}
+    if len(linear) != 1:
+        return None
+    ((monomial, slope),) = linear.items()
+    if len(monomial) != 1 or monomial[0][1] != 1 or not monomial[0][0].startswith("v:"):
+        return None
+    bound = Number(-gap.get((), Fraction(0)) / slope)
+    return (relation.op if slope > 0 else _FLIPPED[relation.op]), bound
+
+
+def real_number(value: Value) -> float | None:
+    """The value as a real number, or None."""
+    return real_value(value) if is_expression(value) else None  # type: ignore[arg-type]

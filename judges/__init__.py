@@ -9,11 +9,11 @@ Nothing here imports openai before a call is made.
 
 from judges.audit import Audit, AuditRules, audit
 from judges.author import add_synthetic, kill_rates, mock_tables, paraphrases, task_check, written_cases
-from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, hosted_name
-from judges.calls import Spend
+from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate, hosted_name
+from judges.calls import Estimate, Spend
 from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When
 from judges.demo import judge_demo
-from judges.grader import Estimate, Judge, grade, is_asked, judge
+from judges.grader import Judge, grade, is_asked, judge
 from judges.labels import load_labels, with_labels
 from judges.pairwise import Pair, PairResult, compare
 from judges.prices import Price
@@ -21,6 +21,6 @@ from judges.prices import Price
 __all__ = [
     "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "Connection", "Estimate", "Judge",
     "JudgeConfig", "JudgeItem", "Pair", "PairResult", "Price", "Shot", "Spend", "When", "add_synthetic", "audit",
-    "baseline", "compare", "grade", "hosted_name", "is_asked", "judge", "judge_demo", "kill_rates", "load_labels",
-    "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
+    "baseline", "baseline_estimate", "compare", "grade", "hosted_name", "is_asked", "judge", "judge_demo", "kill_rates",
+    "load_labels", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

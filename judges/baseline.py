@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.core import Completion, Finish, Message, Split, UserError, digest
 from judges.caller import Caller, Outcome
-from judges.calls import Call, Failure, Reply, Spend
+from judges.calls import Call, Estimate, Failure, Reply, Spend
 from judges.config import JudgeConfig, ProgressFunction
 
 PREFIX = "openai:"
@@ -64,21 +64,17 @@ def baseline(
 ) -> BaselineResult:
     """The completions of `config.model` at temperature 0 (or the config's), zero-shot or with `shots`."""
     caller = Caller(config)
-    calls = [
-        Call(
-            model=config.model,
-            messages=with_shots(prompt.messages, shots),
-            max_tokens=max_new_tokens,
-            temperature=config.sampling_temperature,
-            seed=0,
-            purpose=digest("baseline"),
-        )
-        for prompt in prompts
-    ]
-    outcomes = caller.answers(calls, progress)
+    outcomes = caller.answers(_calls(prompts, config, max_new_tokens, shots), progress)
     completions = tuple(_completion(prompt, outcome) for prompt, outcome in zip(prompts, outcomes, strict=True))
     snapshots = tuple(sorted({outcome.snapshot for outcome in outcomes if isinstance(outcome, Reply)}))
     return BaselineResult(completions=completions, snapshots=snapshots, spend=caller.spend())
+
+
+def baseline_estimate(
+    prompts: Sequence[BaselinePrompt], config: JudgeConfig, *, max_new_tokens: int, shots: Sequence[Shot] = ()
+) -> Estimate:
+    """What `baseline` would ask and cost, without sending anything; a likely answer is half its limit (assumed)."""
+    return Caller(config).estimate(_calls(prompts, config, max_new_tokens, shots), max_new_tokens // 2)
 
 
 def with_shots(messages: Sequence[Message], shots: Sequence[Shot]) -> tuple[Message, ...]:
@@ -89,6 +85,22 @@ def with_shots(messages: Sequence[Message], shots: Sequence[Shot]) -> tuple[Mess
         worked.append(Message(role="assistant", content=shot.answer))
     head = [message for message in messages if message.role == "system"]
     return (*head, *worked, *(message for message in messages if message.role != "system"))
+
+
+def _calls(
+    prompts: Sequence[BaselinePrompt], config: JudgeConfig, max_new_tokens: int, shots: Sequence[Shot]
+) -> list[Call]:
+    return [
+        Call(
+            model=config.model,
+            messages=with_shots(prompt.messages, shots),
+            max_tokens=max_new_tokens,
+            temperature=config.sampling_temperature,
+            seed=0,
+            purpose=digest("baseline"),
+        )
+        for prompt in prompts
+    ]
 
 
 def _completion(prompt: BaselinePrompt, outcome: Outcome) -> Completion:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from harness.core import UserError
 from judges.batch import BatchDesk
 from judges.cache import CallCache
-from judges.calls import Call, Failure, Reply, Spend
+from judges.calls import Call, Estimate, Failure, Reply, Spend
 from judges.client import Fault, attempt
 from judges.config import JudgeConfig, ProgressFunction
 from judges.endpoint import endpoint
@@ -63,6 +63,19 @@ class Caller:
         """The recorded reply to `call`, or None; nothing is sent."""
         snapshot = self._snapshots.get(call.model) or self.cache.latest_snapshot(self.place.name, call.model)
         return self.cache.find(call.key(self.place.name), snapshot)
+
+    def estimate(self, calls: Sequence[Call], likely_reply_tokens: int) -> Estimate:
+        """What `answers(calls)` would ask and cost, without sending anything."""
+        unique = {call.key(self.place.name): call for call in calls}
+        fresh = [call for call in unique.values() if self.cached(call) is None]
+        known = self.ledger.every_price_known
+        return Estimate(
+            num_calls=len(fresh),
+            num_cached=len(unique) - len(fresh),
+            likely_usd=sum(self.ledger.likely_usd(call, likely_reply_tokens) for call in fresh) if known else None,
+            most_usd=sum(self.ledger.most_usd(call) for call in fresh) if known else None,
+            prices_date=prices_date(),
+        )
 
     def spend(self) -> Spend:
         """What was asked and paid through this object, and what its account paid before."""

@@ -89,6 +89,17 @@ class Spend:
     cache_lines_dropped: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What calls would cost. `most_usd` is an upper bound, repairs not counted; None when a price is unknown."""
+
+    num_calls: int
+    num_cached: int
+    likely_usd: float | None
+    most_usd: float | None
+    prices_date: str
+
+
 def request_body(call: Call, place: Endpoint) -> dict[str, Any]:
     """The JSON body of `call`, the same for a live request and for a batch line.
 

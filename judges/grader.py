@@ -11,35 +11,22 @@ keys the rubrics warn of.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from harness.core import Message, Score, UserError
 from judges.caller import Caller, Outcome
-from judges.calls import Call, Reply, Spend
+from judges.calls import Call, Estimate, Reply, Spend
 from judges.config import JudgeConfig, JudgeItem, ProgressFunction
-from judges.prices import prices_date
 from judges.prompt import TooLongError
 from judges.rubrics import grading_messages, load_rubric
 from judges.verdict import VERDICTS, Verdict, repair_call, verdict_of, verdict_schema
 
 LIKELY_REPLY_TOKENS = 80  # for estimates: two sentences and the verdict; assumed, not measured
 KEPT_EXACT = "kept_exact"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What grading would cost. `most_usd` is an upper bound without repairs; None when a price is unknown."""
-
-    num_items: int
-    num_judged: int
-    num_calls: int
-    num_cached: int
-    likely_usd: float | None
-    most_usd: float | None
-    prices_date: str
 
 
 class Judge:
@@ -108,28 +95,13 @@ class Judge:
         )
 
     def estimate(self, items: Sequence[JudgeItem]) -> Estimate:
-        """What `grade(items)` would ask and cost, without sending anything."""
-        ledger, num_judged = self.caller.ledger, 0
+        """What `grade(items)` would ask and cost, without sending anything; a text over its limit asks nothing."""
         calls: list[Call] = []
         for item in items:
-            if not is_asked(item, self.config):
-                continue
-            num_judged += 1
-            try:
-                calls += self._ballot(item)
-            except TooLongError:
-                continue
-        fresh = [call for call in calls if self.caller.cached(call) is None]
-        known = ledger.every_price_known
-        return Estimate(
-            num_items=len(items),
-            num_judged=num_judged,
-            num_calls=len(fresh),
-            num_cached=len(calls) - len(fresh),
-            likely_usd=sum(ledger.likely_usd(call, LIKELY_REPLY_TOKENS) for call in fresh) if known else None,
-            most_usd=sum(ledger.most_usd(call) for call in fresh) if known else None,
-            prices_date=prices_date(),
-        )
+            if is_asked(item, self.config):
+                with contextlib.suppress(TooLongError):
+                    calls += self._ballot(item)
+        return self.caller.estimate(calls, LIKELY_REPLY_TOKENS)
 
     def spend(self) -> Spend:
         """Calls, tokens and dollars so far."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.core import Message, UserError
-from judges.baseline import BaselinePrompt, Shot, baseline, hosted_name, with_shots
+from judges.baseline import BaselinePrompt, Shot, baseline, baseline_estimate, hosted_name, with_shots
 from tests.judges.server import Fault, Say
 
 SYSTEM, USER = Message(role="system", content="rules"), Message(role="user", content="question")
@@ -73,6 +73,15 @@ def test_few_shot_puts_worked_examples_before_the_question(start: Callable, conf
     baseline(prompts(1), config(server), max_new_tokens=8, shots=[shot])
     baseline(prompts(1), config(server), max_new_tokens=8)
     assert [len(body["messages"]) for body in server.chats] == [4, 2]
+
+
+def test_a_dry_run_of_a_baseline_bounds_its_bill(start: Callable, config: Callable) -> None:
+    server = start(lambda body, number: Say(text="x"))
+    dry = baseline_estimate(prompts(), config(server), max_new_tokens=64)
+    assert server.chats == []
+    assert dry.num_calls == 3
+    assert dry.most_usd is not None
+    assert baseline(prompts(), config(server), max_new_tokens=64).spend.cost_usd <= dry.most_usd
 
 
 def test_the_name_says_whether_a_model_is_hosted() -> None:

@@ -8,6 +8,7 @@ from harness.core import Split
 from tasks.sql.builtin import domains_culture as culture
 from tasks.sql.builtin import domains_public as public
 from tasks.sql.builtin import domains_trade as trade
+from tasks.sql.builtin import domains_work as work
 from tasks.sql.builtin.schema import Schema
 
 SCHEMAS: Mapping[Split, tuple[Schema, ...]] = {
@@ -16,32 +17,32 @@ SCHEMAS: Mapping[Split, tuple[Schema, ...]] = {
         public.HOSPITAL,
         culture.FILM_STUDIO,
         trade.WEB_STORE,
-        public.COMPANY_HR,
+        work.COMPANY_HR,
         culture.MUSIC_LABEL,
         trade.FURNITURE_FACTORY,
         public.CITY_LIBRARY,
         culture.FOOTBALL_LEAGUE,
         trade.REAL_ESTATE,
         public.AIRPORT,
-        culture.ZOO,
+        public.ZOO,
         trade.COFFEE_SHOP,
-        public.UNIVERSITY,
+        work.UNIVERSITY,
         culture.ART_MUSEUM,
         public.POLICE,
         trade.CAR_RENTAL,
-        public.NEWSPAPER,
+        work.NEWSPAPER,
         culture.THEATER,
-        public.INSURANCE,
+        work.INSURANCE,
     ),
-    "validation": (public.WEATHER, culture.TENNIS_CLUB, public.RESEARCH_LAB, trade.AUCTION_HOUSE, public.TRAIN_NETWORK),
+    "validation": (public.WEATHER, culture.TENNIS_CLUB, work.RESEARCH_LAB, trade.AUCTION_HOUSE, public.TRAIN_NETWORK),
     "test": (
         trade.GROCERY_CHAIN,
         culture.VIDEO_GAMES,
-        public.BANK,
+        work.BANK,
         culture.CYCLING_TOUR,
-        public.SCHOOL,
+        work.SCHOOL,
         public.HOTEL_GROUP,
         culture.PHOTO_AGENCY,
-        public.FARM,
+        work.FARM,
     ),
 }

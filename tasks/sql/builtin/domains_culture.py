@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.sql.builtin.pools import CITIES, COUNTRIES, codes, names, people
-from tasks.sql.builtin.schema import Schema, category, date, label, number, ref, table, text
+from tasks.sql.builtin.schema import Schema, category, date, label, number, ref, table
 
 LENGTH_WORDS = ("longer than {} minutes", "shorter than {} minutes", "longest", "shortest")
 
@@ -419,45 +419,6 @@ CYCLING_TOUR = Schema(
                 words=("with more than {} points", "with fewer than {} points", "", ""),
             ),
             date("raced_on", "achieved", (2021, 2023), "race date"),
-        ),
-    ),
-)
-
-ZOO = Schema(
-    id="zoo",
-    tables=(
-        table(
-            "keeper",
-            "keepers",
-            11,
-            label("name", people("zoo", 11)),
-            category("shift", "on the {} shift", "morning|evening|night"),
-            date("hired_on", "hired", (2009, 2022), "hiring date"),
-        ),
-        table(
-            "animal",
-            "animals",
-            44,
-            label(
-                "name",
-                names(
-                    "Kibo|Luna|Simba|Nala|Pebble|Rocky|Tango|Coco|Milo|Zuri|Bruno|Misty|Rio|Shadow|Ginger|Otto|"
-                    "Pepper|Sunny|Tiger Lily|Ursa|Willow|Ziggy|Amber|Biscuit|Chip|Dakota|Echo|Fern|Gizmo|Hazel|"
-                    "Indigo|Jasper|Kiwi|Lotus|Maple|Nemo|Olive|Pablo|Quill|Raja|Storm|Toffee|Uma|Violet|Waffle"
-                ),
-            ),
-            ref("keeper", "cared for by", "care for"),
-            category("species", "of the species {}", "lion|penguin|otter|zebra|lemur", plural="species"),
-            number(
-                "weight_kg",
-                (2, 380),
-                2,
-                phrase="weight in kilograms",
-                adds=True,
-                words=("heavier than {} kilograms", "lighter than {} kilograms", "heaviest", "lightest"),
-            ),
-            date("born_on", "born", (2005, 2023), "birth date"),
-            text("medicine", "medicine", "without a medicine", "with a medicine", "vitamins|antibiotics|eye drops"),
         ),
     ),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +307,19 @@ def test_an_option_this_device_cannot_serve_fails_the_run_with_the_remedy(
     chosen = Options(**options)
     with pytest.raises(UserError, match=text):
         Updater(attach(base, method, 0, chosen).parameters, SHORT, chosen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [LORA, Full()], ids=["lora", "full"])
+def test_eight_bit_optimizer_states_learn_like_full_ones(write_job: WriteJob, method: Lora | Full) -> None:
+    pytest.importorskip("torchao")
+    losses = {}
+    for name in ("adamw", "adamw8bit"):
+        options = {"optimizer": name, "update_precision": "stochastic"}
+        job = write_job([("run", method, SHORT, 0)], dtype="bfloat16", options=options, root=name)
+        done = subprocess.run([sys.executable, "-m", "harness.train", str(job)], capture_output=True)
+        assert done.returncode == 0
+        mark = job.parent / "run" / "trained.json"
+        assert mark.is_file(), (job.parent / "run" / "failure.json").read_text()
+        losses[name] = [row["loss"] for row in log_of(job.parent / "run")]
+    assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.03)

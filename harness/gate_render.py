@@ -1,10 +1,18 @@
-"""One Verdict in, five texts out: terminal, JSON, JUnit XML, GitHub step summary, pull-request comment.
+r"""One Verdict in, five texts out: terminal, JSON, JUnit XML, GitHub step summary, pull-request comment.
 
 All five say the same: they share `facts`, the one place where numbers become words. Ids, reasons, tags and exception
 texts come from outside and may be hostile: the terminal gets no control characters, XML no character that XML forbids,
 Markdown and HTML nothing but character references for all that is not a letter, a digit, a space or a hyphen.
 Limits: a step summary holds 1 MiB, a comment 65,536 characters (docs.github.com); lists of examples are cut to fit,
-with the number left out stated, the verdict and its checks never. In JUnit an inconclusive or impossible comparison
+with the number left out stated, the verdict and its checks never. A GitHub Actions job that gates a release:
+
+    - run: |
+        harness gate checkpoints/new --policy gate.yaml \
+          --junit gate.xml --comment gate.md --summary "$GITHUB_STEP_SUMMARY"
+    - if: always()
+      run: gh pr comment "$NUMBER" --body-file gate.md --edit-last --create-if-none
+
+In JUnit an inconclusive or impossible comparison
 is an <error>: a skipped test would look green.
 """
 
@@ -16,6 +24,7 @@ import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.gate import CheckResult, TaskSummary, Verdict
@@ -139,6 +148,25 @@ def as_comment(verdict: Verdict, limit_characters: int = COMMENT_LIMIT_CHARACTER
     """Markdown for a pull-request comment, with a hidden mark by which a bot finds and replaces its last one."""
     mark = "<!-- tunebench gate -->\n"
     return mark + _fitted(verdict, lambda text: len(text) + len(mark) <= limit_characters, most_examples=EXAMPLES)
+
+
+def write_verdict(
+    verdict: Verdict,
+    *,
+    json_path: Path | None = None,
+    junit_path: Path | None = None,
+    comment_path: Path | None = None,
+    summary_path: Path | None = None,
+) -> None:
+    """Write the renderings that are asked for. The step summary is appended, inside its limit."""
+    for path, render in ((json_path, as_json), (junit_path, as_junit), (comment_path, as_comment)):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render(verdict), encoding="utf-8")
+    if summary_path is not None:
+        used = summary_path.stat().st_size if summary_path.is_file() else 0
+        with summary_path.open("a", encoding="utf-8") as stream:
+            stream.write(as_step_summary(verdict, SUMMARY_LIMIT_BYTES - used))
 
 
 def visible(text: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from harness.baseline import bless
 from harness.gate import Verdict, run_gate
 from harness.gate_policy import Check, Floor, Margin, MaxRatio, Policy, TaskPolicy
-from harness.gate_render import as_comment, as_json, as_junit, as_step_summary, as_text, facts, visible
+from harness.gate_render import as_comment, as_json, as_junit, as_step_summary, as_text, facts, visible, write_verdict
 from tests.gate.material import evaluator, item, item_set
 
 HOSTILE = (
@@ -159,3 +159,19 @@ def test_a_long_list_of_problems_is_cut_with_its_number(tmp_path: Path) -> None:
     page = as_comment(verdict)
     assert len(page) <= 65_536
     assert "and 480 more problems" in page
+
+
+def test_renderings_are_written_and_the_summary_is_appended(tmp_path: Path) -> None:
+    verdict = verdicts(tmp_path)["PASS"]
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    write_verdict(
+        verdict,
+        json_path=tmp_path / "deep" / "gate.json",
+        junit_path=tmp_path / "gate.xml",
+        comment_path=tmp_path / "gate.md",
+        summary_path=summary,
+    )
+    assert summary.read_text() == "before\n" + as_step_summary(verdict)
+    assert json.loads((tmp_path / "deep" / "gate.json").read_text())["decision"] == "PASS"
+    assert (tmp_path / "gate.md").read_text() == as_comment(verdict)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from tasks.math import symbolic
-from tasks.math.algebra import Algebra, Monomial, Polynomial, TooLarge, Undefined, atoms, is_independent
-from tasks.math.numeric import differ, real_value
+from tasks.math.algebra import Algebra, TooLarge, Undefined, atoms, is_independent
+from tasks.math.numeric import differ, is_huge, real_value
+from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region
+from tasks.math.signs import expanded, letters
 from tasks.math.values import (
     Apply,
     Based,
@@ -27,12 +29,10 @@ from tasks.math.values import (
     Expression,
     Matrix,
     Number,
-    PlusMinus,
     Power,
     Product,
     Ratio,
     Relation,
-    Sum,
     Text,
     UnionOf,
     Value,
@@ -42,9 +42,7 @@ from tasks.math.values import (
 )
 
 State = Literal["equal", "different", "undecided"]
-MAX_SIGN_CHOICES = 16
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "in": "in"}
-_UNIT_LETTERS = frozenset("m g s h L l N J W V K C F A".split())
+_UNIT_LETTERS = frozenset(["m", "g", "s", "h", "L", "l", "N", "J", "W", "V", "K", "C", "F", "A"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def compare(gold: Value, prediction: Value) -> Verdict:
     """The verdict on one pair of values. Not symmetric: see the inequality rule."""
     if gold == prediction:
         return EQUAL
-    gold, prediction = _expanded(gold), _expanded(prediction)
+    gold, prediction = _described(expanded(gold)), _described(expanded(prediction))
     if isinstance(gold, Text) or isinstance(prediction, Text):
         return _compare_text(gold, prediction)
     if isinstance(gold, Collection) and isinstance(prediction, Bracketed | UnionOf):
@@ -94,73 +92,17 @@ def compare(gold: Value, prediction: Value) -> Verdict:
     return _wrong_type(gold, prediction)
 
 
+def _described(value: Value) -> Value:
+    """{x | x > 5} as the interval it describes."""
+    if isinstance(value, Collection) and value.kind == "set" and len(value.items) == 1:
+        condition = value.items[0]
+        if isinstance(condition, Relation | Chain):
+            return solved_region(condition) or value
+    return value
+
+
 def _wrong_type(gold: Value, prediction: Value) -> Verdict:
     return _different(f"gold is a {kind_of(gold)}, the prediction a {kind_of(prediction)}", wrong_type=True)
-
-
-# ---- plus-minus ---------------------------------------------------------------------------------------------
-
-
-def _expanded(value: Value) -> Value:
-    """`value` with each +- replaced by its alternatives, as a list (or more members of the set it stands in)."""
-    if isinstance(value, Collection):
-        items: list[Value] = []
-        for item in value.items:
-            inner = _expanded(item)
-            items += inner.items if isinstance(inner, Collection) and inner.kind == "list" else [inner]
-        return replace(value, items=tuple(items))
-    signs = list(_signs(value))
-    if not signs:
-        return value
-    correlated = any(sign.flipped for sign in signs)
-    if not correlated and 2 ** len(signs) > MAX_SIGN_CHOICES:
-        return value
-    choices: Iterable[tuple[int, ...]]
-    if correlated:
-        choices = [tuple(1 if not s.flipped else -1 for s in signs), tuple(-1 if not s.flipped else 1 for s in signs)]
-    else:
-        choices = itertools.product((1, -1), repeat=len(signs))
-    return Collection("list", tuple(_with_signs(value, iter(choice)) for choice in choices))
-
-
-def _signs(value: Value) -> Iterable[PlusMinus]:
-    if isinstance(value, PlusMinus):
-        yield value
-    for part in _parts(value):
-        yield from _signs(part)
-
-
-def _parts(value: Value) -> tuple[Value, ...]:
-    match value:
-        case PlusMinus(operand=operand):
-            return (operand,)
-        case Sum(terms=parts) | Product(factors=parts) | Apply(arguments=parts) | Bracketed(items=parts):
-            return parts
-        case Power(base=base, exponent=exponent):
-            return (base, exponent)
-        case Relation(left=left, right=right):
-            return (left, right)
-    return ()
-
-
-def _with_signs(value: Value, signs: Iterable[int]) -> Value:
-    match value:
-        case PlusMinus(operand=operand):
-            sign = next(iter(signs))
-            return Product((Number(Fraction(sign)), _with_signs(operand, signs)))  # type: ignore[arg-type]
-        case Sum(terms=terms):
-            return Sum(tuple(_with_signs(term, signs) for term in terms))  # type: ignore[misc]
-        case Product(factors=factors):
-            return Product(tuple(_with_signs(factor, signs) for factor in factors))  # type: ignore[misc]
-        case Power(base=base, exponent=exponent):
-            return Power(_with_signs(base, signs), _with_signs(exponent, signs))  # type: ignore[arg-type]
-        case Apply(name=name, arguments=arguments):
-            return Apply(name, tuple(_with_signs(part, signs) for part in arguments))  # type: ignore[misc]
-        case Bracketed(items=items):
-            return replace(value, items=tuple(_with_signs(item, signs) for item in items))
-        case Relation(op=op, left=left, right=right):
-            return Relation(op, _with_signs(left, signs), _with_signs(right, signs))
-    return value
 
 
 # ---- expressions --------------------------------------------------------------------------------------------
@@ -182,6 +124,8 @@ def compare_expressions(gold: Expression, prediction: Expression) -> Verdict:
         return _different(f"undefined: {error}")
     except (TooLarge, RecursionError):
         pass  # doubles may still refute it
+    if (is_huge(prediction) and real_value(gold) is not None) or (is_huge(gold) and real_value(prediction) is not None):
+        return _different("far too large")
     refuted = differ(gold, prediction)
     if refuted:
         return _different("another value at a sample point")
@@ -198,6 +142,8 @@ def _without_unit_letter(gold: Expression, prediction: Expression) -> Expression
     number, letter = prediction.factors
     if isinstance(letter, Power) and isinstance(letter.exponent, Number) and letter.exponent.value in (2, 3):
         letter = letter.base
+    if isinstance(number, Number) and letter in (Variable("k"), Variable("K")) and number.value * 1000 == gold.value:
+        return gold  # 70k
     if isinstance(number, Number) and isinstance(letter, Variable) and letter.name in _UNIT_LETTERS:
         return number
     return prediction
@@ -381,7 +327,7 @@ def _simplified(value: Value) -> Value:
         return value.right
     if isinstance(value, Chain) and all(relation.op == "=" for relation in value.relations):
         last = value.relations[-1].right
-        if is_expression(last) and not _letters(last):
+        if is_expression(last) and not letters(last):
             value = Relation("=", value.relations[0].left, last)
     if isinstance(value, Relation) and value.op == "=":
         if isinstance(value.left, Bracketed) and all(isinstance(item, Variable) for item in value.left.items):
@@ -389,20 +335,11 @@ def _simplified(value: Value) -> Value:
         if (
             is_expression(value.left)
             and is_expression(value.right)
-            and not _letters(value.left)
-            and not _letters(value.right)
+            and not letters(value.left)
+            and not letters(value.right)
         ):
             return value.right  # 16 - 3 - 4 = 9
     return value
-
-
-def _letters(value: Value) -> set[str]:
-    if isinstance(value, Variable):
-        return {value.name}
-    found: set[str] = set()
-    for part in _parts(value):
-        found |= _letters(part)
-    return found
 
 
 def _assigned_value(value: Relation | Chain) -> Value | None:
@@ -411,7 +348,7 @@ def _assigned_value(value: Relation | Chain) -> Value | None:
         return None
     for left, right in ((value.left, value.right), (value.right, value.left)):
         name = _lone_name(left)
-        if name is not None and name not in _letters(right):
+        if name is not None and name not in letters(right):
             return right
     if is_expression(value.left) and not is_expression(value.right):
         return value.right
@@ -449,8 +386,8 @@ def _same_relation(gold: Value, prediction: Value) -> Verdict:
         return _in_order((gold.left, gold.right), (prediction.left, prediction.right))
     algebra = Algebra()
     try:
-        left, right = _side_gap(algebra, gold), _side_gap(algebra, prediction)
-        sign = _proportion(algebra, left, right)
+        left, right = side_gap(algebra, gold), side_gap(algebra, prediction)
+        sign = proportion(algebra, left, right)
     except Undefined as error:
         return _different(f"undefined: {error}")
     except (TooLarge, RecursionError):
@@ -459,117 +396,5 @@ def _same_relation(gold: Value, prediction: Value) -> Verdict:
         return _different("another equation")
     if gold.op in ("=", "!="):
         return EQUAL if gold.op == prediction.op else _different("another relation")
-    wanted = gold.op if sign > 0 else _FLIPPED[gold.op]
+    wanted = gold.op if sign > 0 else FLIPPED[gold.op]
     return EQUAL if prediction.op == wanted else _different("another direction or strictness")
-
-
-def _side_gap(algebra: Algebra, relation: Relation) -> Polynomial:
-    gap = algebra.plus(algebra.ratio(relation.left), algebra.ratio(relation.right), factor=-1)  # type: ignore[arg-type]
-    if len(gap.denominator) == 1 and () in gap.denominator and gap.denominator[()] < 0:
-        return {monomial: -value for monomial, value in gap.numerator.items()}
-    return gap.numerator
-
-
-def _proportion(algebra: Algebra, left: Polynomial, right: Polynomial) -> int | None:
-    """The sign of the constant c with right = c * left, or None when there is none."""
-    first, second = _by_variables(left), _by_variables(right)
-    if not first or not second:
-        return 1 if not first and not second else None
-    if set(first) != set(second):
-        return None
-    anchor = sorted(first)[-1]
-    for name in first:
-        if algebra.multiply(first[anchor], second[name]) != algebra.multiply(second[anchor], first[name]):
-            return None
-    a, b = _constant_value(first[anchor]), _constant_value(second[anchor])
-    return None if a is None or b is None else (1 if a * b > 0 else -1)
-
-
-def _by_variables(polynomial: Polynomial) -> dict[Monomial, Polynomial]:
-    """The polynomial as coefficients (in constants) of monomials in the variables and unknown atoms."""
-    grouped: dict[Monomial, Polynomial] = {}
-    for monomial, value in polynomial.items():
-        outer = tuple(pair for pair in monomial if not (pair[0].startswith("p:") or pair[0] in ("i", "c:pi", "c:e")))
-        inner = tuple(pair for pair in monomial if pair not in outer)
-        grouped.setdefault(outer, {})[inner] = value
-    return grouped
-
-
-def _constant_value(polynomial: Polynomial) -> float | None:
-    total = 0.0
-    for monomial, value in polynomial.items():
-        term = float(value)
-        for atom, power in monomial:
-            base = {"c:pi": 3.141592653589793, "c:e": 2.718281828459045}.get(atom) or float(atom[2:] or "nan")
-            term *= base ** float(power)
-        total += term
-    return total
-
-
-# ---- inequalities as regions ------------------------------------------------------------------------------------
-
-
-def solved_region(value: Relation | Chain | Collection) -> Value | None:
-    """The interval or union that inequalities in one letter describe, when each is letter against number."""
-    if isinstance(value, Collection):
-        regions = [solved_region(item) if isinstance(item, Relation | Chain) else None for item in value.items]
-        if any(region is None for region in regions):
-            return None
-        return UnionOf(tuple(region for region in regions if region is not None))
-    relations = value.relations if isinstance(value, Chain) else (value,)
-    names = set().union(*(_letters(side) for relation in relations for side in (relation.left, relation.right)))
-    if len(names) != 1:
-        return None
-    lower: tuple[Expression, bool] | None = None
-    upper: tuple[Expression, bool] | None = None
-    for relation in relations:
-        solved = _solved(relation)
-        if solved is None:
-            return None
-        op, bound = solved
-        if op == "!=":
-            return _punctured(bound) if len(relations) == 1 else None
-        if op.startswith(">"):
-            lower = (bound, op == ">=")
-        else:
-            upper = (bound, op == "<=")
-    infinity = Constant("infinity")
-    low, low_closed = lower or (Product((Number(Fraction(-1)), infinity)), False)
-    high, high_closed = upper or (infinity, False)
-    return Bracketed((low, high), "[" if low_closed else "(", "]" if high_closed else ")")
-
-
-def _punctured(bound: Expression) -> Value:
-    infinity = Constant("infinity")
-    minus = Product((Number(Fraction(-1)), infinity))
-    return UnionOf((Bracketed((minus, bound), "(", ")"), Bracketed((bound, infinity), "(", ")")))
-
-
-def _solved(relation: Relation) -> tuple[str, Expression] | None:
-    """(op, bound) with the letter on the left, for a x + b against c with numbers a, b, c."""
-    if relation.op not in ("<", ">", "<=", ">=", "!=") or not (
-        is_expression(relation.left) and is_expression(relation.right)
-    ):
-        return None
-    left, right = relation.left, relation.right
-    if isinstance(left, Variable) and not _letters(right):
-        return relation.op, right  # type: ignore[return-value]
-    if isinstance(right, Variable) and not _letters(left):
-        return _FLIPPED[relation.op], left  # type: ignore[return-value]
-    try:
-        gap = _side_gap(Algebra(), relation)
-    except (TooLarge, Undefined, RecursionError):
-        return None
-    linear = {monomial: value for monomial, value in gap.items() if monomial}
-    if len(linear) != 1:
-        return None
-    ((monomial, slope),) = linear.items()
-    if len(monomial) != 1 or monomial[0][1] != 1 or not monomial[0][0].startswith("v:"):
-        return None
-    bound = Number(-gap.get((), Fraction(0)) / slope)
-    return (relation.op if slope > 0 else _FLIPPED[relation.op]), bound
-
-
-def real_number(value: Value) -> float | None:
-    """The value as a real number, or None."""
-    return real_value(value) if is_expression(value) else None  # type: ignore[arg-type]

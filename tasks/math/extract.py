@@ -57,20 +57,25 @@ _TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
 _PHRASE = re.compile(
     r"(?P<if>\b(?:if|suppose|assum\w+|whether|that)\s+)?"
     r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
-    r"(?:answer|result|solution)s?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
+    r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
     r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**(?=[ \t]*(?P<body>[^\n]{0,600}))"
     r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
     re.I | re.M,
 )
+# A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 _HEDGE = re.compile(
-    r"\b(?:at\s+(?:least|most)|no\s+(?:more|less|fewer)\s+than|(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
-    r"between\b|somewhere|ranges?\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|unsure|unknown|"
-    r"over\s+(?=[$\d])|under\s+(?=[$\d])|above\s+(?=[$\d])|below\s+(?=[$\d])|a\s+(?:minimum|maximum)\s+of|or\s+so|or\s+more|or\s+less|"
-    r"could\s+be|can\s+be|can't\s+tell|cannot\s+tell|i\s+don'?t\s+know|one\s+of)\b",
+    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
+    r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|unsure|unknown|"
+    r"over|under|above|below|(?:minimum|maximum)\s+of|could\s+be|can\s+be|may\s+be|can't\s+tell|cannot\s+tell|"
+    r"(?:don'?t|do\s+not)\s+know|one\s+of|not\s+exceed\w*|exceeds?|upwards\s+of|as\s+(?:many|much|few|little)\s+as)\b",
     re.I,
 )
-_NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|neither|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
-_OR = re.compile(r"(?:[\d)}$%\]]|[A-Za-z])\s*,?\s+or\s+(?=[-$\\(\dA-Za-z])", re.I)
+_HEDGE_BEHIND = re.compile(
+    r"\b(?:or\s+(?:so|more|less|fewer|higher|lower|above|below|maybe|perhaps|possibly|something)|at\s+(?:least|most)|maybe|perhaps|possibly|"
+    r"i\s+guess|not\s+sure|but\s+(?:it\s+)?(?:could|might|may)|and\s+up)\b",
+    re.I,
+)
+_NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
 _TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
 _CHECK = re.compile(
     r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|let(?:'s| us| me)\s+(?:check|verify|double)|we\s+can\s+(?:check|verify)|"
@@ -92,6 +97,10 @@ _CLAUSE = re.compile(
 _VALUE = re.compile(
     r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?"
 )
+# A number that words follow: "= 15 liters out of 24".
+_LEADING_VALUE = re.compile(
+    r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)(?=\.?\s+[A-Za-z]{2}|\.?\s*$|\s+a\s)"
+)
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 # A closing dollar follows no white space and precedes no digit: $5 and $10 is money, $x + 5$ is a formula.
 _INLINE = re.compile(
@@ -105,6 +114,9 @@ def extract(text: str) -> Extraction:
         return _none("too_long")
     offset = _after_thinking(text)
     body = _CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
+    if offset == 0:  # nothing follows the think block: what it holds is all there is
+        for tag in (_THINK_START, _THINK_END):
+            body = tag.sub(lambda mark: " " * len(mark[0]), body)
     stop = _STOP.search(body, 1)
     if stop is not None and body[: stop.start()].strip():
         body = body[: stop.start()]
@@ -157,6 +169,11 @@ def _committed(body: str) -> list[_Candidate]:
         group = "body" if match["body"] is not None else "next"
         if "\\boxed" in match[group] or "\\fbox" in match[group]:
             continue  # the box is the commitment
+        if match["if"] is None and re.search(
+            r"\bif\b[^.!?\n]*$", body[max(0, match.start() - 80) : match.start()], re.I
+        ):
+            found.append(_Candidate(match.start(), match.end(), "phrase", match[group], conditional=True))
+            continue
         if _CHECKING.search(body[max(0, match.start() - 24) : match.start()]):
             continue
         if group == "body" and not match["body"].strip(" *:"):
@@ -253,8 +270,7 @@ def _verdict(body: str, candidates: list[_Candidate]) -> Extraction | None:
     for candidate in reversed(candidates):
         text, start, end = candidate.text, candidate.start, candidate.end
         if not candidate.complete:
-            reason = reason or "truncated_answer"
-            continue
+            return Extraction("", start, end, candidate.rule, "truncated_answer")
         if candidate.rule == "phrase":
             text = _clause(text)
             end = start + len(text)
@@ -291,7 +307,15 @@ def _is_retracted(body: str, candidate: _Candidate) -> bool:
 def _is_hedge(text: str, body: str, candidate: _Candidate) -> bool:
     before = body[max(0, candidate.start - 40) : candidate.start]
     lead = re.search(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", before, re.I)
-    return bool(_HEDGE.search(text) or _TO_RANGE.match(text) or lead)
+    return bool(_weakened(text) or lead)
+
+
+def _weakened(text: str) -> bool:
+    """At least 5; between 3 and 5; 5 or more; 3 to 5."""
+    value = re.search(r"\d|\\frac|\\sqrt|\$", text)
+    hedge = _HEDGE.search(text)
+    before = hedge is not None and value is not None and hedge.start() < value.start()
+    return before or _HEDGE_BEHIND.search(text) is not None or _TO_RANGE.match(text) is not None
 
 
 def _is_cut(text: str) -> bool:
@@ -329,14 +353,18 @@ def _clause(text: str) -> str:
 def _trimmed(text: str) -> str:
     text = text.strip().strip("*_`\"' \t")
     text = re.sub(
-        r"^(?:is|are|equals?|be|:|=|therefore|thus|approximately|about|roughly|exactly|simply|just)\s+",
+        r"^(?:(?:so|hence|thus|therefore|then),?\s+)?(?:is|are|equals?|be|:|=|therefore|thus|so|hence|approximately|about|roughly|exactly|simply|just)\s+",
         "",
         text,
         flags=re.I,
     )
     text = re.sub(r"^[=:≈]\s*", "", text)
     text = re.sub(r"^\\\[|\\\]$|^\\\(|\\\)$", "", text).strip()
-    return text.rstrip(".,;: ").strip("*` ") if not text.endswith("\\,") else text
+    text = re.sub(r"^[A-Za-z][A-Za-z ]{1,40}:\s+(?=[-$\\(\[.\d])", "", text)  # "Total: 6 apples"
+    if text.endswith(("\\,", "...")):
+        return text
+    text = text.rstrip(".,;: ").strip("*` ")
+    return text.rstrip("}\"' ") if text.endswith("}") and "{" not in text else text
 
 
 # ---- without a commitment -----------------------------------------------------------------------------------
@@ -351,7 +379,7 @@ def _fallback(body: str, *, allow_bare: bool) -> Extraction:
         text = _trimmed(stripped)
         if not text:
             return _none("no_answer")
-        if _HEDGE.search(text) or _TO_RANGE.match(text):
+        if _weakened(text):
             return Extraction(text, start, start + len(stripped), "bare", "hedge")
         if _NEGATION.match(text):
             return Extraction(text, start, start + len(stripped), "bare", "negation")
@@ -395,8 +423,9 @@ def _from_last_sentence(body: str) -> Extraction:
             continue
         a, b = value
         text = _trimmed(sentence[a:b])
-        around = sentence[max(0, a - 40) : b + 12]
-        if _HEDGE.search(around) or re.search(r"\d\s+or\s+\$?\d", sentence):
+        before = _HEDGE.search(sentence, max(0, a - 30), a)
+        weak = before is not None and not re.search(r"\d", sentence[before.end() : a])
+        if weak or _HEDGE_BEHIND.match(sentence[b : b + 30].lstrip(" ,")) or re.search(r"\d\s+or\s+\$?\d", sentence):
             return Extraction(text, base + start + a, base + start + b, "last_sentence", "hedge")
         if re.search(r"\b(?:not|isn't|cannot be)\s+\$?\s*$", sentence[:a]):
             return Extraction(text, base + start + a, base + start + b, "last_sentence", "negation")
@@ -415,7 +444,9 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
     formulas = [
         m
         for m in _INLINE.finditer(sentence)
-        if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3]) and not re.match(r"\s*\d[\d.,]*\s+[a-z]{2,}", m[1] or "")
+        if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3])
+        and not re.match(r"\s*\d[\d.,]*\s+[a-z]{2,}", m[1] or "")
+        and not re.search(r"[=+*/-]$", m[1] or "")
     ]
     if formulas:
         last = formulas[-1]
@@ -432,6 +463,9 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
     if equals >= 0:
         after = sentence[equals + 1 :]
         clause = _clause(after)
+        leading = _LEADING_VALUE.match(clause)
+        if leading:
+            return equals + 1 + leading.start(1), equals + 1 + leading.end(1)
         if clause.strip():
             return equals + 1, equals + 1 + len(clause)
         return (equals, len(sentence))

@@ -51,13 +51,72 @@ _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 
 _TEXT_COMMANDS = frozenset(
-    "text textbf textit textrm textnormal mbox hbox mathrm operatorname mathbf boldsymbol bold bm mathit mathsf texttt "
-    "mathtt textsf emph underline".split()
+    [
+        "text",
+        "textbf",
+        "textit",
+        "textrm",
+        "textnormal",
+        "mbox",
+        "hbox",
+        "mathrm",
+        "operatorname",
+        "mathbf",
+        "boldsymbol",
+        "bold",
+        "bm",
+        "mathit",
+        "mathsf",
+        "texttt",
+        "mathtt",
+        "textsf",
+        "emph",
+        "underline",
+    ]
 )
 _DROPPED = frozenset(
-    "left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr Biggl Biggr middle displaystyle textstyle scriptstyle "
-    "limits nolimits quad qquad hspace enspace thinspace medspace thickspace negthinspace mathstrut rm bf it boxed fbox "
-    "mathord hfill par noindent centering phantom".split()
+    [
+        "left",
+        "right",
+        "big",
+        "Big",
+        "bigl",
+        "bigr",
+        "Bigl",
+        "Bigr",
+        "bigg",
+        "Bigg",
+        "biggl",
+        "biggr",
+        "Biggl",
+        "Biggr",
+        "middle",
+        "displaystyle",
+        "textstyle",
+        "scriptstyle",
+        "limits",
+        "nolimits",
+        "quad",
+        "qquad",
+        "hspace",
+        "enspace",
+        "thinspace",
+        "medspace",
+        "thickspace",
+        "negthinspace",
+        "mathstrut",
+        "rm",
+        "bf",
+        "it",
+        "boxed",
+        "fbox",
+        "mathord",
+        "hfill",
+        "par",
+        "noindent",
+        "centering",
+        "phantom",
+    ]
 )
 _RENAMED = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "choose": "choose",
@@ -71,21 +130,102 @@ _RENAMED = {
 _SIGNS_FROM_COMMANDS = frozenset({"<", ">", "*", "/", "|", "\\{", "\\}", "[", "]", "(", ")", ":"})
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc asin acos atan sinh cosh tanh ln log exp sqrt abs floor ceil gcd lcm max min det cbrt".split()
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "ln",
+        "log",
+        "exp",
+        "sqrt",
+        "abs",
+        "floor",
+        "ceil",
+        "gcd",
+        "lcm",
+        "max",
+        "min",
+        "det",
+        "cbrt",
+    ]
 )
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+    ]
 )
 # Short unit names that would otherwise read as a product of letters. One-letter units are settled in equal.py.
-SHORT_UNITS = frozenset("cm mm km kg mg ml mL ft in yd mi lb lbs oz hr hrs sq cc mph kph rpm Hz kHz min sec am pm AM PM kW "
-                        "Pa mol cal st nd rd th no ft. hz dm nm hp gal pts pt".split())  # fmt: skip
+SHORT_UNITS = frozenset(["cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "in", "yd", "mi", "lb", "lbs", "oz", "hr", "hrs", "sq", "cc", "mph", "kph", "rpm", "Hz", "kHz", "min", "sec", "am", "pm", "AM", "PM", "kW", "Pa", "mol", "cal", "st", "nd", "rd", "th", "no", "ft.", "hz", "dm", "nm", "hp", "gal", "pts", "pt"])  # fmt: skip
+SMALL_WORDS = frozenset(
+    [
+        "of",
+        "in",
+        "to",
+        "at",
+        "on",
+        "by",
+        "per",
+        "an",
+        "my",
+        "so",
+        "as",
+        "he",
+        "it",
+        "we",
+        "the",
+        "for",
+        "and/or",
+        "each",
+    ]
+)
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s|~|\\[,;:!\ >]|\\\n)+)
     |(?P<grouped>\d{1,3}(?:(?:,|\{,\}|,\\!\s*|\\,|\{\\,\})\d{3})+(?![\d])(?:\.\d+)?)
     |(?P<repeating>\d*\.\d*\\overline\s*\{?\d+\}?)
+    |(?P<dotted>\d{0,20}\.\d{0,12}?(?P<cycle>\d{1,6}?)(?P=cycle)+(?:\.\.\.+|\\l?dots\b|\\cdots\b))
     |(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+(?![\d.]*[A-Za-z]))?)
     |\\(?P<environment>begin|end)\s*\{(?P<name>[A-Za-z]+\*?)\}(?:\{[clr|\s]*\})?
     |(?P<break>\\\\(?:\[[^\]]{0,10}\])?|\\cr\b)
@@ -144,6 +284,8 @@ def _token(match: re.Match[str], text: str, position: int, spaced: bool) -> tupl
         return [_number(re.sub(r"[^\d.]", "", match[0]), spaced)], position
     if groups.get("repeating"):
         return [_repeating(match[0], spaced)], position
+    if groups.get("dotted"):
+        return [_dotted(match[0], groups["cycle"], spaced)], position
     if groups.get("number"):
         return [_number(match[0], spaced)], position
     if groups.get("environment"):
@@ -188,6 +330,17 @@ def _repeating(text: str, spaced: bool) -> Token:
     value = Fraction(int(whole or "0")) + Fraction(int(fixed or "0"), 10 ** len(fixed))
     value += Fraction(int(cycle), (10 ** len(cycle) - 1) * 10 ** len(fixed))
     return Token("number", text, value, spaced)
+
+
+def _dotted(text: str, cycle: str, spaced: bool) -> Token:
+    """0.333... and 0.1666...: the digits that are seen to repeat go on."""
+    digits = re.match(r"[\d.]*\d", text)
+    assert digits is not None
+    whole, _, decimals = digits[0].partition(".")
+    fixed = decimals
+    while fixed.endswith(cycle):
+        fixed = fixed[: -len(cycle)]
+    return _repeating(f"{whole}.{fixed}\\overline{{{cycle}}}", spaced)
 
 
 def _command(name: str, text: str, position: int, spaced: bool) -> tuple[list[Token], int]:
@@ -238,6 +391,10 @@ def _word(run: str, spaced: bool) -> list[Token]:
         return [Token("command", _RENAMED[run], spaced=spaced)]
     if low in ("and", "or", "union"):
         return [Token("command", "cup" if low == "union" else low, spaced=spaced)]
+    if low in ("is", "equals") and spaced:
+        return [Token("sign", "=", spaced=True)]
+    if low in SMALL_WORDS and (spaced or len(run) > 2):
+        return [Token("word", run, spaced=True)]
     if low in ("infinity", "inf", "oo"):
         return [Token("command", "infty", spaced=spaced)]
     if low == "pi":
@@ -247,7 +404,7 @@ def _word(run: str, spaced: bool) -> list[Token]:
     glued = _GLUED.match(run)
     if glued:
         return [Token("command", glued[1], spaced=spaced), *_word(glued[2], False)]
-    if run in SHORT_UNITS and spaced or run in ("cm", "mm", "km", "kg", "ft", "lbs", "mph", "pm", "am", "PM", "AM"):
+    if (run in SHORT_UNITS and spaced) or run in ("cm", "mm", "km", "kg", "ft", "lbs", "mph", "pm", "am", "PM", "AM"):
         return [Token("word", run, spaced=spaced)]
     if len(run) <= 2 or _is_product_of_letters(run):
         return [Token("letter", letter, spaced=spaced and not place) for place, letter in enumerate(run)]

@@ -70,7 +70,7 @@ def _wrong_answers(answer: str) -> Iterator[tuple[str, str]]:
         yield "missing_item", answer.rpartition(",")[0]
     number = list(_NUMBER.finditer(answer))
     if number:
-        last = number[-1]
+        last = number[0] if "text" in answer or "mbox" in answer else number[-1]  # the 2 of cm^2 is a unit's
         yield "changed_number", f"{answer[: last.start()]}{int(last[0]) + 1}{answer[last.end() :]}"
     elif re.fullmatch(r"\\text\{.*\}", answer):
         yield "other_text", "\\text{none of these words}"

@@ -124,6 +124,21 @@ def differ(left: Expression, right: Expression) -> bool | None:
     return False if met else None
 
 
+def is_huge(node: Expression) -> bool:
+    """True for a power or factorial surely above 10^300, seen without computing it."""
+    if isinstance(node, Number):
+        return node.value > 10**300
+    if isinstance(node, Power):
+        base = real_value(node.base)
+        exponent = real_value(node.exponent)
+        grows = is_huge(node.exponent) or (exponent is not None and exponent >= 1100)
+        return (is_huge(node.base) and grows) or (base is not None and base >= 2 and grows)
+    if isinstance(node, Apply) and node.name == "factorial":
+        argument = real_value(node.arguments[0])
+        return is_huge(node.arguments[0]) or (argument is not None and argument > 180)
+    return False
+
+
 def real_value(node: Expression) -> float | None:
     """The value of a formula without variables as a real number, or None."""
     sample = Sample(POINTS[0])

@@ -16,12 +16,25 @@ from tasks.math.equal import Verdict, compare
 from tasks.math.extract import Extraction, extract
 from tasks.math.gold import choice_letter, gold_answer
 from tasks.math.read import read
-from tasks.math.values import Collection, Number, Unreadable, Value, kind_of
+from tasks.math.values import Collection, Number, Text, Unreadable, Value, kind_of
+from tasks.math.words import clean_words
 
 SCORERS = ("answer", "strict")
 WHYS = frozenset(
-    "correct wrong_value wrong_type no_answer hedge multiple negation truncated_answer too_long unreadable wrong_format "
-    "undecided".split()
+    [
+        "correct",
+        "wrong_value",
+        "wrong_type",
+        "no_answer",
+        "hedge",
+        "multiple",
+        "negation",
+        "truncated_answer",
+        "too_long",
+        "unreadable",
+        "wrong_format",
+        "undecided",
+    ]
 )
 UNPARSED = frozenset({"no_answer", "hedge", "negation", "truncated_answer", "too_long", "unreadable", "wrong_format"})
 _HASH_LINE = re.compile(r"^####[ \t]+(\S[^\n]*?)[ \t]*$", re.M)
@@ -98,7 +111,13 @@ def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
     try:
         value = read(prediction)
     except Unreadable as error:
+        if _CHOICE_LABEL.match(prediction):
+            return judge(gold, _CHOICE_LABEL.sub("", prediction, count=1))
         return "unreadable", Verdict("different", str(error))
+    if isinstance(value, Text) and re.fullmatch(r"[A-Za-z]{3,5}", prediction) and not isinstance(gold_value, Text):
+        value = read(" ".join(prediction))  # cab against abc: a product of letters
+    if isinstance(gold_value, Text) and clean_words(prediction) == gold_value.words:
+        return "correct", Verdict("equal", "same words")
     verdict = compare(gold_value, value)
     if verdict.state == "different" and _CHOICE_LABEL.match(prediction):
         rest = judge(gold, _CHOICE_LABEL.sub("", prediction, count=1))
@@ -115,7 +134,9 @@ def _why(gold: Value, value: Value, verdict: Verdict) -> str:
     if isinstance(value, Collection) and not isinstance(gold, Collection):
         return "multiple"
     return (
-        "wrong_type" if verdict.wrong_type or kind_of(gold) != kind_of(value) and verdict.wrong_type else "wrong_value"
+        "wrong_type"
+        if verdict.wrong_type or (kind_of(gold) != kind_of(value) and verdict.wrong_type)
+        else "wrong_value"
     )
 
 

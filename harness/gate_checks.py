@@ -17,6 +17,9 @@ from typing import Literal
 from harness import stats
 from harness.gate_policy import Check, Floor, MaxRatio, Metric
 from harness.items import Item, ItemSet
+from harness.stats.inputs import graded_arrays
+from harness.stats.means import cluster_error
+from harness.stats.noninferiority import VARIANCE_FLOOR, design_effect
 
 Decision = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 POWER = 0.8
@@ -145,7 +148,9 @@ def _level(values: list[float | None], clusters: list[str], floor: float, alpha:
         p_pass, p_fail = float(binom.sf(hits - 1, n, floor)), float(binom.cdf(hits, n, floor))
         method = "Clopper-Pearson"
     else:
-        error = math.hypot(stats.clustered_standard_error(scores, labels), 2.0 / num_clusters)
+        graded, codes = graded_arrays(scores, labels)
+        floor_error = VARIANCE_FLOOR**0.5 * design_effect(graded, codes) / n
+        error = math.hypot(cluster_error(graded, codes), floor_error)
         reach = float(t.isf(alpha, num_clusters - 1)) * error
         low, high = max(0.0, mean - reach), min(1.0, mean + reach)
         distance = (mean - floor) / error

@@ -6,7 +6,7 @@ when the lower limit is above it. Sources: Tango 1998 for the score test on 0/1 
 Blackwelder 1982 for the two one-sided claims.
 Known differences, chosen so that false PASS stays at or below its level also in small or clustered samples (measured by
 tests/gate/operating_characteristics.py): the design effect is never below 1 and starts from full correlation inside
-clusters (one pseudo cluster); clustered tests use t with G - 1 degrees of freedom; partial credit in [0, 1] gets a
+clusters (one pseudo item); clustered tests use t with G - 1 degrees of freedom; partial credit in [0, 1] gets a
 variance floor of four squared points, the mean equivalent of the score interval's z^2.
 """
 
@@ -115,16 +115,18 @@ def paired_p_value(a: Scores, b: Scores, clusters: Clusters | None = None) -> fl
 
 
 def design_effect(difference: FloatArray, codes: npt.NDArray[np.intp]) -> float:
-    """Variance of the clustered mean over that of independent items, at least 1, shrunk to full correlation.
+    """Variance of the clustered mean over that of independent items, at least 1.
 
-    The pseudo cluster keeps a table with few discordant pairs from claiming that its clusters do not matter.
+    One pseudo item of full size, shared by the whole of a typical cluster, is added: without any spread the effect is
+    the cluster size (full correlation is not refuted), and a few discordant pairs cannot claim that clusters do not
+    matter.
     """
     sizes = np.bincount(codes).astype(float)
     typical = float(np.square(sizes).sum() / sizes.sum())  # the cluster size a random item sees
     residuals = difference - difference.mean()
     between = float(np.square(np.bincount(codes, weights=residuals)).sum())
     within = float(np.square(residuals).sum())
-    return max(1.0, (between + typical * typical) / (within + typical))
+    return max(1.0, (between + typical) / (within + 1.0))
 
 
 def _statistic(a: Scores, b: Scores, clusters: Clusters | None) -> tuple[_Statistic, int, int]:
@@ -146,7 +148,7 @@ def _statistic(a: Scores, b: Scores, clusters: Clusters | None) -> tuple[_Statis
     error = cluster_error(difference, codes)
     if in_unit_range(first, second):
         # one unseen pair may be worth a whole point: identical partial scores are not certainty either
-        error = float(np.hypot(error, VARIANCE_FLOOR**0.5 / num_clusters))
+        error = float(np.hypot(error, VARIANCE_FLOOR**0.5 * design_effect(difference, codes) / n))
     if error <= 0.0:
         raise ValueError("all paired differences are the same number and unbounded: no interval exists")
     method = f"paired t({num_clusters - 1})" + (", clustered" if clustered else "")

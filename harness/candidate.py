@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from harness.core import Split, UserError
 from harness.items import ItemSet, item_from_row
@@ -51,24 +51,26 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
     if failure:
         raise UserError(f"run {run.name} failed at {failure['stage']}: {failure['reason']}")
     primary = str(sweep.info["scorer"])
-    scores = sweep.scores()
-    scores = scores[(scores["run"] == run.name) & (scores["scorer"] == (scorer or primary))]
-    splits = set(scores["split"])
-    chosen = split or ("test" if "test" in splits else "validation")
-    rows = scores[scores["split"] == chosen]
-    if rows.empty:
-        raise UserError(
-            f"run {run.name} has no {scorer or primary} scores on {chosen}; run the sweep again to finish it"
-        )
-    records = rows.to_dict("records")
-    if scorer not in (None, primary):
-        records = [row | {"outcome": _secondary_outcome(row)} for row in records]
+    chosen_scorer = scorer or primary
+    rows = [row for row in run.scores() if chosen_scorer in row["scores"]]
+    chosen = split or ("test" if any(row["split"] == "test" for row in rows) else "validation")
+    rows = [row for row in rows if row["split"] == chosen]
+    if not rows:
+        raise UserError(f"run {run.name} has no {chosen_scorer} scores on {chosen}; run the sweep again to finish it")
+    examples = sweep.examples()
+    shared = {key: examples[key].to_dict() for key in ("cluster", "tags")}
+    items = []
+    for row in rows:
+        score = row["scores"][chosen_scorer]
+        outcome = row["outcome"] if chosen_scorer == primary else _secondary_outcome(score["value"], row["outcome"])
+        known = {key: values.get(row["example_id"]) for key, values in shared.items()}
+        items.append(item_from_row({**row, **score, **known, "outcome": outcome}))
     return ItemSet(
         name=run.name,
         task=run.spec.task,
         split=chosen,
-        scorer=scorer or primary,
-        items=tuple(item_from_row(row) for row in records),
+        scorer=chosen_scorer,
+        items=tuple(items),
         versions=run_versions(run),
     )
 
@@ -80,10 +82,10 @@ def run_versions(run: Run) -> dict[str, str]:
     return {str(part): str(version) for part, version in {**shared, **own}.items()}
 
 
-def _secondary_outcome(row: Any) -> str:
+def _secondary_outcome(value: float | None, primary_outcome: str) -> str:
     # the stored class is the primary scorer's: by another scorer an item is right exactly at 1
-    if row["value"] != row["value"]:
+    if value is None:
         return "unscored"
-    if row["value"] >= 1.0:
+    if value >= 1.0:
         return "right"
-    return row["outcome"] if row["outcome"] in ("unparsed", "truncated") else "wrong"
+    return primary_outcome if primary_outcome in ("unparsed", "truncated") else "wrong"

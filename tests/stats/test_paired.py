@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import ttest_rel
 
 from harness import stats
+from harness.stats.noninferiority import design_effect
 
 
 def score_statistic_by_maximising_the_likelihood(b: int, c: int, n: int, difference: float) -> float:
@@ -193,3 +194,23 @@ def test_a_margin_outside_zero_and_one_is_refused(margin: float) -> None:
 def test_the_ungraded_share_counts_none_and_nan() -> None:
     assert stats.ungraded_share([1, None, float("nan"), 0]) == 0.5
     assert stats.ungraded_share([]) == 0.0
+
+
+def test_the_design_effect_starts_from_full_correlation_and_follows_the_data() -> None:
+    codes = np.repeat(np.arange(40), 5)
+    assert design_effect(np.zeros(200), codes) == pytest.approx(5.0)
+    together = np.repeat(np.array([1.0] * 4 + [-1.0] * 4 + [0.0] * 32), 5)
+    assert design_effect(together, codes) == pytest.approx(5.0)
+    apart = np.zeros(200)
+    apart[::5] = np.tile([1.0, -1.0], 20)
+    assert 1.0 <= design_effect(apart, codes) < 1.2
+
+
+def test_the_p_value_of_a_pair_agrees_with_its_interval() -> None:
+    generator = np.random.default_rng(12)
+    for _ in range(40):
+        a, b = (generator.random((2, 80)) < 0.5).astype(float)
+        labels = [f"c{place // 4}" for place in range(80)]
+        for clusters in (None, labels):
+            low, high = stats.paired_interval(a, b, clusters)
+            assert (stats.paired_p_value(a, b, clusters) < 0.05) == (not low <= 0 <= high)

@@ -14,7 +14,8 @@ from tasks.math.score import SCORERS, UNPARSED, pair, score
 NASTY = (
     "", " ", "\x00", "None", "[" * 10_000, "A" * 1_000_000, "\u202e\ud7ff\U0001f600", "9**9**9**9", "9" * 1_000_000,
     "\\boxed{" * 5_000, "\\boxed{9^{9^{9^{9^{9}}}}}", "\\boxed{1000000!}", "\\boxed{" + "(" * 3_000 + "}",
-    "#### __import__('os').system('true')", "<think>" * 20_000, "#### " * 50_000, "$" * 100_000, "the answer is " * 20_000,
+    "#### __import__('os').system('true')", "<think>" * 20_000, "#### " * 50_000, "$" * 100_000,
+    "the answer is " * 20_000,
 )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """Exact arithmetic on expression trees: is `left - right` zero, certainly not zero, or beyond this normal form?
 
-A tree becomes a fraction of two polynomials with rational coefficients whose unknowns are "atoms": variables, pi, e, i, roots
-of primes, and anything else (a sine, a nested root) as a named atom of its own canonical text. Roots of distinct primes are
-linearly independent over the rationals (Besicovitch 1940), so without atoms of the last kind a nonzero difference is a
-proof of inequality; pi and e are taken as algebraically independent, which is assumed everywhere and proved nowhere.
+A tree becomes a fraction of two polynomials with rational coefficients whose unknowns are "atoms": variables, pi, e,
+i, roots of primes, and anything else (a sine, a nested root) as a named atom of its own canonical text. Roots of
+distinct primes are linearly independent over the rationals (Besicovitch 1940), so without atoms of the last kind a
+nonzero difference is a proof of inequality; pi and e are taken as algebraically independent, which is assumed
+everywhere and proved nowhere.
 
 Every operation draws on a budget of term products, and integers on a budget of bits, so no input makes it slow: beyond
-either, `TooLarge` is raised and the caller says "undecided". Logarithms of rationals split into logarithms of primes.
+either, `TooLargeError` is raised and the caller says "undecided". Logarithms of rationals split into logarithms of
+primes.
 """
 
 from __future__ import annotations
@@ -38,11 +40,11 @@ Polynomial = dict[Monomial, Fraction]
 _ONE: Polynomial = {(): Fraction(1)}
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The exact form is larger than the budget."""
 
 
-class Undefined(Exception):
+class UndefinedError(Exception):
     """A division by zero or another expression without a value."""
 
 
@@ -90,7 +92,7 @@ class Algebra:
                     else:
                         total.pop(monomial, None)
         if len(total) > MAX_TERMS:
-            raise TooLarge(f"{len(total)} terms")
+            raise TooLargeError(f"{len(total)} terms")
         return total
 
     def _join(self, left: Monomial, right: Monomial) -> Polynomial:
@@ -115,7 +117,7 @@ class Algebra:
             elif atom in self.roots and exponent >= 1:
                 whole = math.floor(exponent)
                 if whole > MAX_EXPANSION_POWER:
-                    raise TooLarge("a power of a root")
+                    raise TooLargeError("a power of a root")
                 for _ in range(whole):
                     expand = self.multiply(expand, self.roots[atom])
                 exponent -= whole
@@ -127,19 +129,19 @@ class Algebra:
     def _spend(self, products: int) -> None:
         self.products_left -= products
         if self.products_left < 0:
-            raise TooLarge("too many term products")
+            raise TooLargeError("too many term products")
 
     def _checked(self, value: Fraction) -> Fraction:
         if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
-            raise TooLarge("a number of too many digits")
+            raise TooLargeError("a number of too many digits")
         return value
 
     def _integer_power(self, base: Fraction, exponent: int) -> Fraction:
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
         if bits * abs(exponent) > MAX_BITS:
-            raise TooLarge("a power of too many digits")
+            raise TooLargeError("a power of too many digits")
         if base == 0 and exponent < 0:
-            raise Undefined("zero to a negative power")
+            raise UndefinedError("zero to a negative power")
         return base**exponent
 
     # ---- trees
@@ -167,7 +169,7 @@ class Algebra:
         if isinstance(node, Apply):
             return self.apply(node)
         assert isinstance(node, PlusMinus)
-        raise TooLarge("a plus-minus sign inside a formula")
+        raise TooLargeError("a plus-minus sign inside a formula")
 
     def plus(self, left: Ratio, right: Ratio, factor: int = 1) -> Ratio:
         if left.denominator == right.denominator:
@@ -196,7 +198,7 @@ class Algebra:
     def whole_power(self, base: Ratio, exponent: int) -> Ratio:
         if exponent < 0:
             if not base.numerator:
-                raise Undefined("a division by zero")
+                raise UndefinedError("a division by zero")
             base, exponent = Ratio(base.denominator, base.numerator), -exponent
         return Ratio(self._raised(base.numerator, exponent), self._raised(base.denominator, exponent))
 
@@ -204,13 +206,13 @@ class Algebra:
         if len(polynomial) == 1:
             ((monomial, coefficient),) = polynomial.items()
             if exponent > 10**6:
-                raise TooLarge("an exponent")
+                raise TooLargeError("an exponent")
             scaled = self._settled({atom: power * exponent for atom, power in monomial})
             return self.multiply({(): self._integer_power(coefficient, exponent)}, scaled)
         if not polynomial:
             return {} if exponent else _ONE
         if exponent > MAX_EXPANSION_POWER:
-            raise TooLarge("a high power of a sum")
+            raise TooLargeError("a high power of a sum")
         result = _ONE
         for _ in range(exponent):
             result = self.multiply(result, polynomial)
@@ -220,7 +222,7 @@ class Algebra:
         """base ** (p/q); the odd root of a negative number is the real one."""
         top, bottom = self._root_of(base.numerator, exponent), self._root_of(base.denominator, exponent)
         if not bottom.numerator:
-            raise Undefined("a division by zero")
+            raise UndefinedError("a division by zero")
         return self.times(top, Ratio(bottom.denominator, bottom.numerator))
 
     def _root_of(self, polynomial: Polynomial, exponent: Fraction) -> Ratio:
@@ -228,7 +230,7 @@ class Algebra:
             return Ratio(_ONE, _ONE)
         if not polynomial:
             if exponent < 0:
-                raise Undefined("a division by zero")
+                raise UndefinedError("a division by zero")
             return Ratio({}, _ONE)
         content = _content(polynomial)
         rest = {monomial: value / content for monomial, value in polynomial.items()}
@@ -284,8 +286,7 @@ class Algebra:
         for monomial, coefficient in exponent.numerator.items():
             power = coefficient / scale
             if monomial == ():
-                part = Power(base_node, Number(power))
-                result = self.times(result, self.power(part))
+                result = self.times(result, self.power(Power(base_node, Number(power))))
                 continue
             powers = {f"pw:{name}:{canonical({monomial: Fraction(1)})}": power * count for name, count in bases.items()}
             result = self.times(result, self._signed(powers))
@@ -315,13 +316,13 @@ class Algebra:
         base = arguments[1] if len(arguments) > 1 else Ratio({(): Fraction(10)}, _ONE)
         bottom = self._natural_log(base)
         if not bottom.numerator:
-            raise Undefined("a logarithm to the base 1")
+            raise UndefinedError("a logarithm to the base 1")
         return self.times(top, Ratio(bottom.denominator, bottom.numerator))
 
     def _natural_log(self, argument: Ratio) -> Ratio:
         number = _rational(argument)
         if number is not None and number <= 0:
-            raise Undefined("a logarithm of a number that is not positive")
+            raise UndefinedError("a logarithm of a number that is not positive")
         if number is not None:
             total: Polynomial = {}
             for part, sign in ((number.numerator, 1), (number.denominator, -1)):
@@ -366,7 +367,7 @@ def _content(polynomial: Polynomial) -> Fraction:
 
 
 def factors(number: int) -> dict[int, int]:
-    """The prime factors of a positive integer. Raises TooLarge when trial division does not finish it."""
+    """The prime factors of a positive integer. Raises TooLargeError when trial division does not finish it."""
     found: dict[int, int] = {}
     divisor = 2
     while divisor * divisor <= number and divisor < _TRIAL_DIVISION_LIMIT:
@@ -376,7 +377,7 @@ def factors(number: int) -> dict[int, int]:
         divisor += 1 if divisor == 2 else 2
     if number > 1:
         if number >= _TRIAL_DIVISION_LIMIT**2:
-            raise TooLarge("a factor too large to split")
+            raise TooLargeError("a factor too large to split")
         found[number] = found.get(number, 0) + 1
     return found
 
@@ -388,7 +389,7 @@ def canonical(polynomial: Polynomial) -> str:
     )
     text = "+".join(parts)
     if len(text) > 20_000:
-        raise TooLarge("a formula inside a function")
+        raise TooLargeError("a formula inside a function")
     return text
 
 

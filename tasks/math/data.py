@@ -1,6 +1,7 @@
 """The data sets of the math task. Goes in: a DataRequest. Comes out: a Dataset of three disjoint splits.
 
-Sources (licence MIT for all three; Cobbe et al. 2021, arXiv 2110.14168; Hendrycks et al. 2021, arXiv 2103.03874; the 500 of
+Sources (licence MIT for all three; Cobbe et al. 2021, arXiv 2110.14168; Hendrycks et al. 2021, arXiv 2103.03874; the
+  500 of
 Lightman et al. 2023, arXiv 2305.20050), pinned:
 - gsm8k    openai/gsm8k @ 740312add88f781978c0658806c59bc2815b9866, configuration "main"
 - math     EleutherAI/hendrycks_math @ 21a5633873b6a120296cce3e2df9d5550074f4a3, seven subjects
@@ -8,9 +9,9 @@ Lightman et al. 2023, arXiv 2305.20050), pinned:
 - jsonl    rows with question and answer (an answer, or a solution with #### or \\boxed{}), optionally split and tags
 - builtin  generate.py
 
-Folders are read as published (JSON lines or parquet; `math` also as the original tree of JSON files). Validation is a part of
-the official train split, by a stable hash of the question. A row whose question occurs in an earlier split (test, then
-validation) is left out and reported as broken.
+Folders are read as published (JSON lines or parquet; `math` also as the original tree of JSON files). Validation is a
+part of the official train split, by a stable hash of the question. A row whose question occurs in an earlier split
+(test, then validation) is left out and reported as broken.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ HUB = {
 }
 _VALIDATION_SHARE = 0.07  # of an official train split
 _SPLIT_WORDS: dict[str, Split] = {
-    "train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}  # fmt: skip
+    "train": "train", "validation": "validation", "valid": "validation", "dev": "validation",
+    "test": "test"}  # fmt: skip
 Row = tuple[str, int, Split | None, Mapping[str, Any]]
 
 

@@ -1,9 +1,10 @@
 """Is the prediction's value the gold's value? Three-valued: equal, different, undecided, with the reason.
 
-The policy (README.md, "What counts as correct") in code: exact numbers, no tolerance; bracketed things ordered with their
-bracket types, sets and lists unordered and complete, +- expanded; equations up to non-zero scaling; a gold inequality
-accepts the interval, a gold interval not the inequality; text ignores case, variables do not. Types are compared first,
-then exact arithmetic (algebra.py), then doubles to refute (numeric.py), and only then sympy in a killed child (symbolic.py).
+The policy (README.md, "What counts as correct") in code: exact numbers, no tolerance; bracketed things ordered with
+their bracket types, sets and lists unordered and complete, +- expanded; equations up to non-zero scaling; a gold
+inequality accepts the interval, a gold interval not the inequality; text ignores case, variables do not. Types are
+compared first, then exact arithmetic (algebra.py), then doubles to refute (numeric.py), and only then sympy in a
+killed child (symbolic.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fractions import Fraction
 from typing import Literal
 
 from tasks.math import symbolic
-from tasks.math.algebra import Algebra, TooLarge, Undefined, atoms, is_independent
+from tasks.math.algebra import Algebra, TooLargeError, UndefinedError, atoms, is_independent
 from tasks.math.numeric import differ, is_huge, real_value
 from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region
 from tasks.math.signs import expanded, letters
@@ -120,9 +121,9 @@ def compare_expressions(gold: Expression, prediction: Expression) -> Verdict:
             return EQUAL
         if is_independent(atoms(gap.numerator)):
             return _different("another value")
-    except Undefined as error:
+    except UndefinedError as error:
         return _different(f"undefined: {error}")
-    except (TooLarge, RecursionError):
+    except (TooLargeError, RecursionError):
         pass  # doubles may still refute it
     if (is_huge(prediction) and real_value(gold) is not None) or (is_huge(gold) and real_value(prediction) is not None):
         return _different("far too large")
@@ -298,8 +299,7 @@ def _compare_relations(gold: Value, prediction: Value) -> Verdict:
     gold_membership = isinstance(gold, Relation) and gold.op == "in"
     gold, prediction = _simplified(gold), _simplified(prediction)
     if not isinstance(gold, Relation | Chain) and not isinstance(prediction, Relation | Chain):
-        if gold_membership or not isinstance(prediction, Text):
-            return compare(gold, prediction)
+        return compare(gold, prediction)
     if isinstance(gold, Relation | Chain) and isinstance(prediction, Relation | Chain):
         return _compare_two_relations(gold, prediction)
     if isinstance(gold, Relation | Chain):
@@ -388,9 +388,9 @@ def _same_relation(gold: Value, prediction: Value) -> Verdict:
     try:
         left, right = side_gap(algebra, gold), side_gap(algebra, prediction)
         sign = proportion(algebra, left, right)
-    except Undefined as error:
+    except UndefinedError as error:
         return _different(f"undefined: {error}")
-    except (TooLarge, RecursionError):
+    except (TooLargeError, RecursionError):
         return Verdict("undecided", "an equation too large to rearrange")
     if sign is None:
         return _different("another equation")

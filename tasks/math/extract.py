@@ -1,9 +1,11 @@
-"""The final answer in a model's text. Goes in: the text. Comes out: the span that was taken, by which rule, or why none.
+"""The final answer in a model's text. Goes in: the text. Comes out: the span that was taken, by which rule, or why
+none.
 
-The policy (README.md): the last committed answer wins. A commitment is \\boxed{...}, a line `#### ...`, <answer>...</answer>,
-"the answer is ...", "Answer: ...". Without one, a short text is its own answer; else the last sentence that is no check must
-hold a value. A think block does not count when text follows it. What follows a commitment as a check, a restatement or
-a new question is not looked at. Hedges, negations, ranges and cut-off answers are no answer. Every pattern is linear.
+The policy (README.md): the last committed answer wins. A commitment is \\boxed{...}, a line `#### ...`,
+<answer>...</answer>, "the answer is ...", "Answer: ...". Without one, a short text is its own answer; else the last
+sentence that is no check must hold a value. A think block does not count when text follows it. What follows a
+commitment as a check, a restatement or a new question is not looked at. Hedges, negations, ranges and cut-off answers
+are no answer. Every pattern is linear.
 """
 
 from __future__ import annotations
@@ -43,47 +45,58 @@ _THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁
 _THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷", re.I)
 _STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
 _NEW_TURN = re.compile(
-    r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example|q|human|user|instruction|input)"
+    r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example"
+    r"|q|human|user|instruction|input)"
     r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
     re.I | re.M,
 )
 _ASKING = re.compile(
-    r"(?:^|(?<=[.!?\n]))[ \t]*(?:now|next|then|bonus|also|but)?[,: \t]*(?:what|how|when|where|which|who|find|compute|calculate|evaluate|suppose|solve|let's (?:try|do|solve) another)\b[^.?!\n]{6,300}[?.]",
+    r"(?:^|(?<=[.!?\n]))[ \t]*(?:now|next|then|bonus|also|but)?[,: \t]*(?:what|how|when|where|which|who|find|"
+    r"compute|calculate|evaluate|suppose|solve|let's (?:try|do|solve) another)\b[^.?!\n]{6,300}[?.]",
     re.I,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
 _TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
 _PHRASE = re.compile(
-    r"(?P<if>\b(?:if|suppose|assum\w+|whether|that)\s+)?"
+    r"(?P<if>\b(?:if|suppose|assum\w+|whether)\s+)?"
     r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
     r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
-    r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**(?=[ \t]*(?P<body>[^\n]{0,600}))"
+    r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
+    r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**"
+    r"(?=[ \t]*(?P<body>[^\n]{0,600}))"
     r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
     re.I | re.M,
 )
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 _HEDGE = re.compile(
-    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
-    r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|unsure|unknown|"
+    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
+    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
+    r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
+    r"unsure|unknown|"
     r"over|under|above|below|(?:minimum|maximum)\s+of|could\s+be|can\s+be|may\s+be|can't\s+tell|cannot\s+tell|"
     r"(?:don'?t|do\s+not)\s+know|one\s+of|not\s+exceed\w*|exceeds?|upwards\s+of|as\s+(?:many|much|few|little)\s+as)\b",
     re.I,
 )
 _HEDGE_BEHIND = re.compile(
-    r"\b(?:or\s+(?:so|more|less|fewer|higher|lower|above|below|maybe|perhaps|possibly|something)|at\s+(?:least|most)|maybe|perhaps|possibly|"
+    r"\b(?:or\s+(?:so|more|less|fewer|higher|lower|above|below|maybe|perhaps|possibly|something)|"
+    r"at\s+(?:least|most)|maybe|perhaps|possibly|"
     r"i\s+guess|not\s+sure|but\s+(?:it\s+)?(?:could|might|may)|and\s+up)\b",
     re.I,
 )
 _NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
 _TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
 _CHECK = re.compile(
-    r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|let(?:'s| us| me)\s+(?:check|verify|double)|we\s+can\s+(?:check|verify)|"
-    r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|indeed\b|as\s+a\s+check)",
+    r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|"
+    r"let(?:'s| us| me)\s+(?:check|verify|double)|"
+    r"we\s+can\s+(?:check|verify)|"
+    r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
+    r"indeed\b|as\s+a\s+check)",
     re.I,
 )
 _RETRACTION = re.compile(
-    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
+    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|"
+    r"i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
     r"actually|let\s+me\s+(?:recompute|redo|recalculate|correct)|correction)\b",
     re.I,
 )
@@ -440,7 +453,7 @@ def _has_value(text: str) -> bool:
 
 
 def _value_of(sentence: str) -> tuple[int, int] | None:
-    """The span of the value a sentence ends up with: its last formula, else what follows the last "=", else a number."""
+    """The span of the value a sentence ends up with: its last formula, else what follows "=", else a number."""
     formulas = [
         m
         for m in _INLINE.finditer(sentence)

@@ -1,9 +1,10 @@
 """Built-in multi-step word problems. Goes in: a seed and sizes. Comes out: examples whose answers were executed.
 
-An item is a path of steps (an opening, then events), filled with numbers so that every intermediate result is a positive
-whole number, and told in one of several phrasings, sometimes with a number that plays no part. The answer is what the
-steps compute, never text. A template is a setting plus a path; it is the item's cluster. No template is in two splits, and
-no two items anywhere ask for the same arithmetic (the same operations on the same numbers), so a memorised answer never helps.
+An item is a path of steps (an opening, then events), filled with numbers so that every intermediate result is a
+positive whole number, and told in one of several phrasings, sometimes with a number that plays no part. The answer is
+what the steps compute, never text. A template is a setting plus a path; it is the item's cluster. No template is in
+two splits, and no two items anywhere ask for the same arithmetic (the same operations on the same numbers), so a
+memorised answer never helps.
 
 Difficulty is in the tags: `steps:1` to `steps:4` operations, `magnitude:small` (numbers a person adds in the head) or
 `magnitude:large`, `distractor:yes|no`, and one `op:...` for each kind of operation.
@@ -50,7 +51,7 @@ class Step:
         return {"+": self.left + self.right, "-": self.left - self.right, "*": self.left * self.right}[self.op]
 
 
-class _DoesNotFit(Exception):
+class _DoesNotFitError(Exception):
     """The numbers drawn do not suit the path (a share that is not whole): draw again."""
 
 
@@ -103,7 +104,7 @@ def _examples(split: Split, seed: int, size: int, seen: set[str]) -> Iterator[Ex
         setting, path = draw.choice(by_steps[num_steps])
         try:
             example, arithmetic = _item(setting, path, draw)
-        except _DoesNotFit:
+        except _DoesNotFitError:
             continue
         if arithmetic in seen:
             failures += 1
@@ -210,7 +211,7 @@ def _event(
     else:
         steps.append(Step(left=value, op=_OPERATION[kind], right=numbers.get("n", numbers.get("k", 0))))
     if not 0 < steps[-1].result < 100_000:
-        raise _DoesNotFit
+        raise _DoesNotFitError
     filled = {**slots, **{name: str(number) for name, number in numbers.items()}}
     if kind == "keep_fraction":
         filled["fraction"] = FRACTIONS[numbers["k"]]
@@ -223,7 +224,7 @@ def _event_numbers(kind: str, value: int, large: bool, draw: random.Random) -> d
         return {"n": draw.randint(60, 400) if large else draw.randint(4, 40)}
     if kind in ("lose", "spend"):
         if value < 6:
-            raise _DoesNotFit
+            raise _DoesNotFitError
         return {"n": draw.randint(2, value - 2) if value < 12 else draw.randint(value // 10 + 1, value * 3 // 4)}
     if kind == "double":
         return {"k": draw.randint(2, 6 if large else 4)}
@@ -236,5 +237,5 @@ def _event_numbers(kind: str, value: int, large: bool, draw: random.Random) -> d
     else:
         options = [parts for parts in range(3, 16 if large else 11) if value % parts == 0 and value > parts]
     if not options:
-        raise _DoesNotFit
+        raise _DoesNotFitError
     return {"k": draw.choice(options)}

@@ -12,7 +12,7 @@ _CHOICE = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{\s*\(?([A-Z])\)?\s*\}|\
 
 
 def gold_answer(gold: str) -> tuple[str, str]:
-    """(answer, format): format is "hash", "boxed", or "any" for a bare answer. The answer is empty when there is none."""
+    """(answer, format): format is "hash", "boxed", or "any" for a bare answer. The answer is "" when there is none."""
     if "####" in gold:
         return gold.rsplit("####", 1)[1].strip(), "hash"
     if "\\boxed" in gold or "\\fbox" in gold:

@@ -1,8 +1,8 @@
 """The grammar of answers: tokens -> a typed value, by recursive descent. Nothing is evaluated here.
 
-Loosest first: list by , ; and or | relation chain | union | sum | product (juxtaposition, mixed numbers) | power, factorial,
-subscript | number, letter, function, fraction, root, brackets, matrix. The depth and size limits of values.py hold while
-reading. Raises Unreadable where the grammar ends.
+Loosest first: list by , ; and or | relation chain | union | sum | product (juxtaposition, mixed numbers) | power,
+factorial, subscript | number, letter, function, fraction, root, brackets, matrix. The depth and size limits of
+values.py hold while reading. Raises UnreadableError where the grammar ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tasks.math.values import (
     Relation,
     Sum,
     UnionOf,
-    Unreadable,
+    UnreadableError,
     Value,
     Variable,
     is_expression,
@@ -38,6 +38,7 @@ from tasks.math.values import (
 
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "in": "in", "equiv": "="}
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "smallmatrix", "array"})
+_MINUS_ONE = (Number(Fraction(-1)), Product((Number(Fraction(-1)), Number(Fraction(1)))))
 _CLOSERS = {"(": ")", "[": "]", "\\{": "\\}", "langle": "rangle"}
 
 
@@ -71,19 +72,19 @@ class Reader:
     def expect(self, text: str) -> None:
         if not self.take(text):
             got = self.token()
-            raise Unreadable(f"expected {text!r}, got {got.text[:20] if got else 'the end'!r}")
+            raise UnreadableError(f"expected {text!r}, got {got.text[:20] if got else 'the end'!r}")
 
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Unreadable(f"nested deeper than {MAX_DEPTH}")
+            raise UnreadableError(f"nested deeper than {MAX_DEPTH}")
 
     # ---- lists, relations, unions
 
     def value(self) -> Value:
         items, joined_by_or = self.items(("and", "or"))
         if self.token() is not None:
-            raise Unreadable(f"cannot read on at {self.found[self.place].text[:20]!r}")
+            raise UnreadableError(f"cannot read on at {self.found[self.place].text[:20]!r}")
         if len(items) == 1:
             return items[0]
         return Collection("list", tuple(items), joined_by_or)
@@ -101,7 +102,7 @@ class Reader:
                 break
             items.append(self.statement())
             if len(items) > MAX_ITEMS:
-                raise Unreadable(f"more than {MAX_ITEMS} items")
+                raise UnreadableError(f"more than {MAX_ITEMS} items")
         return items, joined_by_or
 
     def statement(self) -> Value:
@@ -140,7 +141,7 @@ class Reader:
 
     def expression(self, value: Value) -> Expression:
         if not is_expression(value):
-            raise Unreadable("a list, interval or matrix where a number is needed")
+            raise UnreadableError("a list, interval or matrix where a number is needed")
         return value  # type: ignore[return-value]
 
     def sum(self) -> Value:
@@ -178,7 +179,7 @@ class Reader:
             if sign in ("*", "/"):
                 self.place += 1
                 if self.token() is None:
-                    raise Unreadable("a product without its last factor")
+                    raise UnreadableError("a product without its last factor")
                 right = self.signed_power()
                 if sign == "/":
                     right = Power(self.expression(right), Number(Fraction(-1)))
@@ -274,7 +275,7 @@ class Reader:
             return value
         token = self.token()
         if token is None:
-            raise Unreadable("an argument is missing")
+            raise UnreadableError("an argument is missing")
         if one_digit and token.kind == "number" and len(token.text) > 1 and token.text.isdigit():
             head, rest = token.text[0], token.text[1:]
             self.found[self.place] = Token("number", rest, Fraction(int(rest)))
@@ -283,14 +284,14 @@ class Reader:
 
     def statement_list(self, closing: str) -> Value:
         if self.peek() == closing:
-            raise Unreadable("empty braces")
+            raise UnreadableError("empty braces")
         items, _ = self.items()
         return items[0] if len(items) == 1 else Collection("list", tuple(items))
 
     def atom(self) -> Value:
         token = self.token()
         if token is None:
-            raise Unreadable("the answer ends too early")
+            raise UnreadableError("the answer ends too early")
         self.place += 1
         if token.kind == "number":
             return self.number(token)
@@ -303,7 +304,7 @@ class Reader:
             value = self.bracket(token.text) if token.kind == "sign" else self.command(token.text)
             self.depth -= 1
             return value
-        raise Unreadable(f"cannot read {token.text[:20]!r} here")
+        raise UnreadableError(f"cannot read {token.text[:20]!r} here")
 
     def number(self, token: Token) -> Value:
         value = Number(token.value)
@@ -312,7 +313,7 @@ class Reader:
             self.place += 1
             base = self.argument()
             if not isinstance(base, Number) or base.value.denominator != 1 or not 2 <= base.value <= 36:
-                raise Unreadable("a subscript that is no base")
+                raise UnreadableError("a subscript that is no base")
             return Based(token.text.lstrip("0") or "0", int(base.value))
         after = self.token()
         if whole and after is not None and self.peek() == "frac" and self._numeric_fraction():
@@ -350,7 +351,7 @@ class Reader:
             top = self.expression(self.argument(one_digit=True))
             bottom = self.expression(self.argument(one_digit=True))
             if bottom == Number(Fraction(0)):
-                raise Unreadable("a division by zero")
+                raise UnreadableError("a division by zero")
             return Product((top, Power(bottom, Number(Fraction(-1)))))
         if name in ("sqrt", "cbrt"):
             return self.root(name)
@@ -376,11 +377,10 @@ class Reader:
         if name in FUNCTIONS:
             return self.function(name)
         if name == "overline":
-            inner = self.argument()
-            return Apply("overline", (self.expression(inner),))
+            return Apply("overline", (self.expression(self.argument()),))
         if name == "circ":
             return Number(Fraction(1))
-        raise Unreadable(f"the command \\{name[:20]} is not read")
+        raise UnreadableError(f"the command \\{name[:20]} is not read")
 
     def root(self, name: str) -> Value:
         degree: Expression = Number(Fraction(3 if name == "cbrt" else 2))
@@ -399,9 +399,8 @@ class Reader:
             else:
                 self.place += 1
                 power = self.exponent()
-        if power == Product((Number(Fraction(-1)), Number(Fraction(1)))) or power == Number(Fraction(-1)):
-            if name in ("sin", "cos", "tan"):
-                name, power = f"a{name}", None
+        if power in _MINUS_ONE and name in ("sin", "cos", "tan"):
+            name, power = f"a{name}", None
         start = self.place
         arguments = self.function_arguments()
         if name in ("sin", "cos", "tan", "cot", "sec", "csc"):
@@ -464,7 +463,7 @@ class Reader:
             items, _ = self.items()
             self.expect(">")
             return Bracketed(tuple(items), "<", ">")
-        raise Unreadable(f"cannot read {sign[:20]!r} here")
+        raise UnreadableError(f"cannot read {sign[:20]!r} here")
 
     def braces(self) -> Value:
         if self.take("\\}"):
@@ -481,10 +480,10 @@ class Reader:
                 return Collection("set", (condition[0],))
             if all(isinstance(part, Relation) for part in condition):
                 return Collection("set", (Chain(tuple(part for part in condition if isinstance(part, Relation))),))
-            raise Unreadable("a set described by more than relations")
+            raise UnreadableError("a set described by more than relations")
         self.expect("\\}")
         if len(items) == 1 and isinstance(items[0], Ratio):
-            raise Unreadable("a set described by words")
+            raise UnreadableError("a set described by words")
         return Collection("set", tuple(items))
 
     def parentheses(self, opening: str) -> Value:
@@ -493,7 +492,7 @@ class Reader:
         self.bars = bars
         closing = self.peek()
         if closing not in (")", "]"):
-            raise Unreadable(f"the bracket {opening!r} is not closed")
+            raise UnreadableError(f"the bracket {opening!r} is not closed")
         self.place += 1
         if len(items) == 1 and closing == _CLOSERS[opening]:
             return items[0]
@@ -501,14 +500,14 @@ class Reader:
 
     def matrix(self, name: str) -> Value:
         if name not in _MATRICES:
-            raise Unreadable(f"the environment {name[:20]} is not read")
+            raise UnreadableError(f"the environment {name[:20]} is not read")
         self.deeper()
         rows: list[tuple[Expression, ...]] = []
         row: list[Expression] = []
         while True:
             token = self.token()
             if token is None:
-                raise Unreadable("the matrix is not closed")
+                raise UnreadableError("the matrix is not closed")
             if token.kind == "end":
                 self.place += 1
                 break
@@ -523,9 +522,9 @@ class Reader:
         if row:
             rows.append(tuple(row))
         if not rows or len({len(r) for r in rows}) != 1:
-            raise Unreadable("the rows of the matrix differ in length")
+            raise UnreadableError("the rows of the matrix differ in length")
         if name == "vmatrix":
-            raise Unreadable("a determinant is not read")
+            raise UnreadableError("a determinant is not read")
         return Matrix(tuple(rows))
 
 
@@ -545,7 +544,7 @@ def _label(value: Value) -> str:
         return ",".join(_label(item) for item in value.items)
     if isinstance(value, Sum):
         return "+".join(_label(term) for term in value.terms)
-    raise Unreadable("a subscript that is no label")
+    raise UnreadableError("a subscript that is no label")
 
 
 def _scaled(left: Value, right: Value) -> Value:
@@ -554,16 +553,16 @@ def _scaled(left: Value, right: Value) -> Value:
         matrix, factor = (left, right) if isinstance(left, Matrix) else (right, left)
         assert isinstance(matrix, Matrix)
         if not is_expression(factor):
-            raise Unreadable("a product of a matrix and a list")
+            raise UnreadableError("a product of a matrix and a list")
         return Matrix(tuple(tuple(Product((factor, cell)) for cell in row) for row in matrix.rows))  # type: ignore[arg-type]
     if isinstance(right, Ratio) and left == Number(Fraction(-1)):
-        raise Unreadable("a negative ratio")
+        raise UnreadableError("a negative ratio")
     if isinstance(left, Number) and left.value == -1 and isinstance(right, Number):
         return Number(-right.value)
     if isinstance(right, Based) and left == Number(Fraction(-1)):
         return Based("-" + right.digits, right.base)
     if not (is_expression(left) and is_expression(right)):
-        raise Unreadable("a product with a list or interval")
+        raise UnreadableError("a product with a list or interval")
     left_factors = left.factors if isinstance(left, Product) else (left,)
     return Product((*left_factors, right))  # type: ignore[arg-type]
 
@@ -572,6 +571,6 @@ def _matrix_sum(terms: list[Value]) -> Value:
     matrices = [term for term in terms if isinstance(term, Matrix)]
     shapes = {(len(m.rows), len(m.rows[0])) for m in matrices}
     if len(matrices) != len(terms) or len(shapes) != 1:
-        raise Unreadable("a sum of matrices of different shapes")
+        raise UnreadableError("a sum of matrices of different shapes")
     ((height, width),) = shapes
     return Matrix(tuple(tuple(Sum(tuple(m.rows[r][c] for m in matrices)) for c in range(width)) for r in range(height)))

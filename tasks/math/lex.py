@@ -1,17 +1,19 @@
 """LaTeX or plain text -> tokens. Goes in: an answer of at most MAX_CHARACTERS. Comes out: tokens without layout.
 
-Layout commands (\\left, \\displaystyle, \\!), dollar signs, degree and percent marks and currency are dropped here, because
-the policy ignores them; numbers never are. Unicode mathematics becomes its LaTeX name. Every pattern is linear in the text.
+Layout commands (\\left, \\displaystyle, \\!), dollar signs, degree and percent marks and currency are dropped here,
+because the policy ignores them; numbers never are. Unicode mathematics becomes its LaTeX name. Every pattern is linear
+in the text.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from tasks.math.values import MAX_CHARACTERS, MAX_DIGITS, MAX_TOKENS, Unreadable
+from tasks.math.values import MAX_CHARACTERS, MAX_DIGITS, MAX_TOKENS, UnreadableError
 
 Kind = Literal["number", "letter", "command", "sign", "word", "begin", "end"]
 
@@ -27,16 +29,20 @@ class Token:
 
 
 _UNICODE = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
-    "∙": r"\cdot ", "•": r"\cdot ", "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∜": r"\sqrt[4] ",
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "·": r"\cdot ",
+    "⋅": r"\cdot ",
+    "∙": r"\cdot ", "•": r"\cdot ", "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∛": r"\sqrt[3] ",
+    "∜": r"\sqrt[4] ",
     "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "±": r"\pm ",
     "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "°": r"^\circ ",
-    "º": r"^\circ ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "\u2061": "", "\u200b": "", "\ufeff": "", "θ": r"\theta ",
+    "º": r"^\circ ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "\u2061": "", "\u200b": "", "\ufeff": "",
+    "θ": r"\theta ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "μ": r"\mu ",
     "σ": r"\sigma ", "Δ": r"\Delta ", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
     "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "（": "(", "）": ")", "，": ", ", "：": ":",
     "＝": "=", "＋": "+", "≈": r"\approx ", "∧": r"\land ", "∨": r"\lor ", "∖": r"\setminus ", "…": r"\ldots ",
-    "∶": ":", "％": "%", "∣": "|", "│": "|", "‖": "|", "ⅈ": "i", "ℯ": "e", "𝜋": r"\pi ", "￥": "$", "€": "$", "£": "$", "¥": "$",
+    "∶": ":", "％": "%", "∣": "|", "│": "|", "‖": "|", "ⅈ": "i", "ℯ": "e", "𝜋": r"\pi ", "￥": "$", "€": "$",
+    "£": "$", "¥": "$",
     "₹": "$", "¢": r"\cents ", "⇒": r"\implies ", "→": r"\to ",
 }  # fmt: skip
 _FRACTIONS = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
@@ -120,12 +126,13 @@ _DROPPED = frozenset(
 )
 _RENAMED = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "choose": "choose",
-    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "ast": "*", "times": "*",
-    "cdot": "*", "div": "/", "to": "approx", "cong": "approx", "simeq": "approx", "sim": "approx", "lvert": "|", "rvert": "|",
-    "vert": "|", "mid": "|", "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")",
-    "varnothing": "emptyset", "bigcup": "cup", "land": "and", "wedge": "and", "lor": "or", "vee": "or", "infinity": "infty",
-    "degree": "circ", "degrees": "circ", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "colon": ":",
-    "lbracket": "[", "rbracket": "]", "centerdot": "*", "Pi": "Pi", "varphi": "phi", "varepsilon": "epsilon",
+    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "ast": "*",
+    "times": "*", "cdot": "*", "div": "/", "to": "approx", "cong": "approx", "simeq": "approx", "sim": "approx",
+    "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[",
+    "rbrack": "]", "lparen": "(", "rparen": ")", "varnothing": "emptyset", "bigcup": "cup", "land": "and",
+    "wedge": "and", "lor": "or", "vee": "or", "infinity": "infty", "degree": "circ", "degrees": "circ",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "colon": ":", "lbracket": "[", "rbracket": "]",
+    "centerdot": "*", "Pi": "Pi", "varphi": "phi", "varepsilon": "epsilon",
 }  # fmt: skip
 _SIGNS_FROM_COMMANDS = frozenset({"<", ">", "*", "/", "|", "\\{", "\\}", "[", "]", "(", ")", ":"})
 
@@ -196,7 +203,11 @@ GREEK = frozenset(
     ]
 )
 # Short unit names that would otherwise read as a product of letters. One-letter units are settled in equal.py.
-SHORT_UNITS = frozenset(["cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "in", "yd", "mi", "lb", "lbs", "oz", "hr", "hrs", "sq", "cc", "mph", "kph", "rpm", "Hz", "kHz", "min", "sec", "am", "pm", "AM", "PM", "kW", "Pa", "mol", "cal", "st", "nd", "rd", "th", "no", "ft.", "hz", "dm", "nm", "hp", "gal", "pts", "pt"])  # fmt: skip
+SHORT_UNITS = frozenset((
+    "cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "in", "yd", "mi", "lb", "lbs", "oz", "hr", "hrs", "sq", "cc",
+    "mph", "kph", "rpm", "Hz", "kHz", "min", "sec", "am", "pm", "AM", "PM", "kW", "Pa", "mol", "cal", "st", "nd",
+    "rd", "th", "no", "ft.", "hz", "dm", "nm", "hp", "gal", "pts", "pt",
+))  # fmt: skip
 SMALL_WORDS = frozenset(
     [
         "of",
@@ -243,7 +254,7 @@ _GLUED = re.compile(r"(sin|cos|tan|cot|sec|csc|ln|log|sqrt)(pi|theta|[a-z])$")
 def plain(text: str) -> str:
     """`text` with unicode mathematics as LaTeX, raised and lowered digits as exponents and subscripts."""
     if len(text) > MAX_CHARACTERS:
-        raise Unreadable(f"an answer of {len(text)} characters; at most {MAX_CHARACTERS} are read")
+        raise UnreadableError(f"an answer of {len(text)} characters; at most {MAX_CHARACTERS} are read")
     if text.isascii():
         return text
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[c] for c in run[0]) + "}", text)
@@ -252,7 +263,7 @@ def plain(text: str) -> str:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of `text`. Raises Unreadable beyond the limits."""
+    """The tokens of `text`. Raises UnreadableError beyond the limits."""
     found: list[Token] = []
     position, spaced, brackets = 0, False, 0
     while position < len(text):
@@ -274,7 +285,7 @@ def tokens(text: str) -> list[Token]:
         found += new
         spaced = False
         if len(found) > MAX_TOKENS:
-            raise Unreadable(f"an answer of more than {MAX_TOKENS} symbols")
+            raise UnreadableError(f"an answer of more than {MAX_TOKENS} symbols")
     return found
 
 
@@ -311,10 +322,10 @@ def _token(match: re.Match[str], text: str, position: int, spaced: bool) -> tupl
 
 def _number(digits: str, spaced: bool) -> Token:
     if len(digits) > MAX_DIGITS:
-        raise Unreadable(f"a number of {len(digits)} characters; at most {MAX_DIGITS} are read")
+        raise UnreadableError(f"a number of {len(digits)} characters; at most {MAX_DIGITS} are read")
     mantissa, _, exponent = digits.lower().partition("e")
     if exponent and abs(int(exponent[:8])) > MAX_DIGITS:
-        raise Unreadable(f"an exponent of {exponent[:8]}; at most {MAX_DIGITS} is read")
+        raise UnreadableError(f"an exponent of {exponent[:8]}; at most {MAX_DIGITS} is read")
     value = Fraction(mantissa if not mantissa.startswith(".") else "0" + mantissa)
     if exponent:
         value *= Fraction(10) ** int(exponent)
@@ -326,7 +337,7 @@ def _repeating(text: str, spaced: bool) -> Token:
     fixed, _, cycle = rest.partition("\\overline")
     cycle = re.sub(r"\D", "", cycle)
     if len(text) > MAX_DIGITS:
-        raise Unreadable(f"a number of {len(text)} characters; at most {MAX_DIGITS} are read")
+        raise UnreadableError(f"a number of {len(text)} characters; at most {MAX_DIGITS} are read")
     value = Fraction(int(whole or "0")) + Fraction(int(fixed or "0"), 10 ** len(fixed))
     value += Fraction(int(cycle), (10 ** len(cycle) - 1) * 10 ** len(fixed))
     return Token("number", text, value, spaced)
@@ -415,6 +426,6 @@ def _is_product_of_letters(run: str) -> bool:
     """abc, xyz and bcd are products; words have vowels and are not runs of the alphabet."""
     if len(run) > 5:
         return False
-    if all(ord(b) - ord(a) == 1 for a, b in zip(run, run[1:], strict=False)):
+    if all(ord(b) - ord(a) == 1 for a, b in itertools.pairwise(run)):
         return True
     return not set(run.lower()) & set("aeiou") and not (run.isupper() and len(run) > 4)

@@ -1,8 +1,8 @@
 """Wrong answers made from gold, to prove that the scorers can say no. Goes in: an example. Comes out: mutants.
 
-Each changes the final answer of the gold solution: another number, sign, power of ten, reciprocal, a swapped pair, another
-bracket or base, a missing item. A change that leaves the value the same (the reciprocal of 1, the negative of 0) is not made:
-numbers are compared here as text and as fractions, not by the scorer under test.
+Each changes the final answer of the gold solution: another number, sign, power of ten, reciprocal, a swapped pair,
+another bracket or base, a missing item. A change that leaves the value the same (the reciprocal of 1, the negative of
+0) is not made: numbers are compared here as text and as fractions, not by the scorer under test.
 """
 
 from __future__ import annotations

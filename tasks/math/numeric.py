@@ -19,7 +19,7 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
-class NoValue(Exception):
+class NoValueError(Exception):
     """The formula has no value here, or not one that a double can hold."""
 
 
@@ -34,7 +34,7 @@ class Sample:
     def at(self, node: Expression) -> complex:
         value = self._at(node)
         if cmath.isnan(value) or cmath.isinf(value):
-            raise NoValue("not finite")
+            raise NoValueError("not finite")
         self.scale = max(self.scale, abs(value))
         return value
 
@@ -47,7 +47,7 @@ class Sample:
                 return complex(variable_value(node.name, self.point))
             if isinstance(node, Constant):
                 if node.name == "infinity":
-                    raise NoValue("infinity")
+                    raise NoValueError("infinity")
                 return {"pi": complex(math.pi), "e": complex(math.e), "i": 1j}[node.name]
             if isinstance(node, Sum):
                 return sum((self.at(term) for term in node.terms), 0j)
@@ -61,9 +61,9 @@ class Sample:
             if isinstance(node, Apply):
                 return self._apply(node)
         except (OverflowError, ZeroDivisionError, ValueError) as error:
-            raise NoValue(str(error)) from None
+            raise NoValueError(str(error)) from None
         assert isinstance(node, PlusMinus)
-        raise NoValue("a plus-minus sign")
+        raise NoValueError("a plus-minus sign")
 
     def _power(self, node: Power) -> complex:
         base, exponent = self.at(node.base), self.at(node.exponent)
@@ -72,7 +72,7 @@ class Sample:
             if abs(inverse - round(inverse)) < 1e-12 and round(inverse) % 2:
                 return complex(-((-base.real) ** exponent.real))  # the real odd root
             if self.has_variables:
-                raise NoValue("a root of a negative number")
+                raise NoValueError("a root of a negative number")
         return base**exponent
 
     def _apply(self, node: Apply) -> complex:
@@ -86,7 +86,7 @@ class Sample:
         if node.name == "abs":
             return complex(abs(values[0]))
         if any(value.imag for value in values):
-            raise NoValue(f"{node.name} of a complex number")
+            raise NoValueError(f"{node.name} of a complex number")
         real = [value.real for value in values]
         if node.name == "floor":
             return complex(math.floor(real[0]))
@@ -99,7 +99,7 @@ class Sample:
             return complex(math.gamma(n + 1) / (math.gamma(k + 1) * math.gamma(n - k + 1)))
         if node.name in ("max", "min"):
             return complex(max(real) if node.name == "max" else min(real))
-        raise NoValue(f"{node.name} has no value here")
+        raise NoValueError(f"{node.name} has no value here")
 
 
 def variable_value(name: str, point: float) -> float:
@@ -109,13 +109,13 @@ def variable_value(name: str, point: float) -> float:
 
 
 def differ(left: Expression, right: Expression) -> bool | None:
-    """True when the two surely differ at some point, False when they agree at every point met, None when none had a value."""
+    """True when the two surely differ at some point, False when all points met agree, None when none had a value."""
     met = False
     for point in POINTS:
         a, b = Sample(point), Sample(point)
         try:
             x, y = a.at(left), b.at(right)
-        except (NoValue, RecursionError):
+        except (NoValueError, RecursionError):
             continue
         scale = max(a.scale, b.scale)
         if abs(x - y) > 1e-6 * max(abs(x), abs(y), 1e-9 * scale, 1e-300) and abs(x - y) > 1e-11 * scale:
@@ -144,6 +144,6 @@ def real_value(node: Expression) -> float | None:
     sample = Sample(POINTS[0])
     try:
         value = sample.at(node)
-    except (NoValue, RecursionError):
+    except (NoValueError, RecursionError):
         return None
     return value.real if abs(value.imag) < 1e-9 and not sample.has_variables else None

@@ -1,8 +1,8 @@
-"""The text of one answer, LaTeX or plain -> a typed value, or Unreadable.
+"""The text of one answer, LaTeX or plain -> a typed value, or UnreadableError.
 
-Special notations (based digits, times, dates, numbers in words) are tried first, then the grammar, then plain text. Units,
-currency, percent and degree marks next to a value are dropped (policy rule 4); numbers never are. The limits of values.py
-hold before any arithmetic, and nothing is evaluated here.
+Special notations (based digits, times, dates, numbers in words) are tried first, then the grammar, then plain text.
+Units, currency, percent and degree marks next to a value are dropped (policy rule 4); numbers never are. The limits of
+values.py hold before any arithmetic, and nothing is evaluated here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from tasks.math.grammar import Reader, real_line
 from tasks.math.lex import SCALES, Token, plain, tokens
-from tasks.math.values import Based, Number, Ratio, Text, Unreadable, Value
+from tasks.math.values import Based, Number, Ratio, Text, UnreadableError, Value
 from tasks.math.words import clean_words, date_words, number_words
 
 _BASE = re.compile(
@@ -30,10 +30,10 @@ _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.])")
 
 @functools.lru_cache(maxsize=8192)
 def read(text: str) -> Value:
-    """The value that `text` writes. Raises Unreadable when it is none or too large."""
+    """The value that `text` writes. Raises UnreadableError when it is none or too large."""
     text = _strip(plain(text))
     if not text:
-        raise Unreadable("nothing is written")
+        raise UnreadableError("nothing is written")
     special = _special(text)
     if special is not None:
         return special
@@ -51,7 +51,7 @@ def read(text: str) -> Value:
         return real_line() if words in _REALS else Text(words)
     try:
         return Reader(_without_units(found)).value()
-    except Unreadable:
+    except UnreadableError:
         rest = _LEADING.sub("", text, count=1) if _LEADING.match(text) else ""
         if rest:
             return read(rest)
@@ -59,7 +59,7 @@ def read(text: str) -> Value:
             return Text(clean_words(text))
         raise
     except RecursionError:
-        raise Unreadable("nested too deeply") from None
+        raise UnreadableError("nested too deeply") from None
 
 
 _TRAILING = re.compile(r"(?:\s|\\[,;!]|[.,;:?])+$")
@@ -146,7 +146,7 @@ def _without_units(found: list[Token]) -> list[Token]:
             place = _after_unit(found, place)
             continue
         if token.kind == "word":
-            raise Unreadable(f"the word {token.text[:20]!r} is no part of a formula")
+            raise UnreadableError(f"the word {token.text[:20]!r} is no part of a formula")
         kept.append(token)
         place += 1
     return kept

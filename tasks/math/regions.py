@@ -1,10 +1,12 @@
-"""Equations up to scaling, and inequalities as the intervals they describe. Goes in: relations. Comes out: polynomials, regions."""
+"""Equations up to scaling, and inequalities as the intervals they describe. Goes in: relations. Comes out:
+polynomials, regions.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from tasks.math.algebra import Algebra, Monomial, Polynomial, TooLarge, Undefined
+from tasks.math.algebra import Algebra, Monomial, Polynomial, TooLargeError, UndefinedError
 from tasks.math.signs import letters
 from tasks.math.values import (
     Bracketed,
@@ -116,7 +118,7 @@ def _solved(relation: Relation) -> tuple[str, Expression] | None:
         return FLIPPED[relation.op], left  # type: ignore[return-value]
     try:
         gap = side_gap(Algebra(), relation)
-    except (TooLarge, Undefined, RecursionError):
+    except (TooLargeError, UndefinedError, RecursionError):
         return None
     linear = {monomial: value for monomial, value in gap.items() if monomial}
     if len(linear) != 1:

@@ -1,8 +1,9 @@
-"""One prediction's scores. Goes in: an example and hostile text. Comes out: `answer` (generous), `strict` (trained format).
+"""One prediction's scores. Goes in: an example and hostile text. Comes out: `answer` (generous), `strict` (trained
+format).
 
 Stages: extract.py finds the span, read.py types it, equal.py compares it with the gold value. Every score carries the
-whole trace: span, rule, reason, both values' types. `why` is one word of WHYS; UNPARSED are those that mean no answer could
-be read. An undecided pair is `Score(None, "undecided")`: unscored by rule, open to a judge.
+whole trace: span, rule, reason, both values' types. `why` is one word of WHYS; UNPARSED are those that mean no answer
+could be read. An undecided pair is `Score(None, "undecided")`: unscored by rule, open to a judge.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tasks.math.equal import Verdict, compare
 from tasks.math.extract import Extraction, extract
 from tasks.math.gold import choice_letter, gold_answer
 from tasks.math.read import read
-from tasks.math.values import Collection, Number, Text, Unreadable, Value, kind_of
+from tasks.math.values import Collection, Number, Text, UnreadableError, Value, kind_of
 from tasks.math.words import clean_words
 
 SCORERS = ("answer", "strict")
@@ -86,7 +87,7 @@ def _scored(gold: str, found: Extraction) -> Score:
 def _is_multiple(gold: str) -> bool:
     try:
         return not isinstance(read(gold), Number)
-    except Unreadable:
+    except UnreadableError:
         return True
 
 
@@ -106,11 +107,11 @@ def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
             )
     try:
         gold_value = read(gold)
-    except Unreadable as error:
+    except UnreadableError as error:
         return "undecided", Verdict("undecided", f"gold cannot be read: {error}")
     try:
         value = read(prediction)
-    except Unreadable as error:
+    except UnreadableError as error:
         if _CHOICE_LABEL.match(prediction):
             return judge(gold, _CHOICE_LABEL.sub("", prediction, count=1))
         return "unreadable", Verdict("different", str(error))

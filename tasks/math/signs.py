@@ -1,4 +1,6 @@
-"""Plus-minus signs written out, and the letters of a value. Goes in: a value. Comes out: one without +- (or a set of names)."""
+"""Plus-minus signs written out, and the letters of a value. Goes in: a value. Comes out: one without +- (or a set of
+names).
+"""
 
 from __future__ import annotations
 

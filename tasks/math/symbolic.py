@@ -1,8 +1,9 @@
 """Are two trees the same number or function? The last resort, in a child process that is killed on time or memory.
 
-Goes in: two expression trees as nested JSON lists, built by `equal.py` from our own reader. Comes out: "equal" or "different"
-or "undecided". sympy is given objects made node by node, never text: nothing a model wrote is parsed by it. The decision is by
-value: both trees to 50 digits at several points. Two short formulas that agree to 50 digits everywhere are called equal.
+Goes in: two expression trees as nested JSON lists, built by `equal.py` from our own reader. Comes out: "equal" or
+"different" or "undecided". sympy is given objects made node by node, never text: nothing a model wrote is parsed by
+it. The decision is by value: both trees to 50 digits at several points. Two short formulas that agree to 50 digits
+everywhere are called equal.
 """
 
 from __future__ import annotations
@@ -41,6 +42,15 @@ def _worker() -> Worker:
         if os.getpid() not in _workers:
             _workers[os.getpid()] = Worker("tasks.math.sympy_child:answer", memory_bytes=MEMORY_BYTES)
         return _workers[os.getpid()]
+
+
+def _renew_lock() -> None:
+    """The lock may have been held in another thread at the moment of the fork."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def start() -> None:

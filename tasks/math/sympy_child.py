@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import sympy
+import sympy  # type: ignore[import-untyped]
 
 from tasks.math.numeric import POINTS, variable_value
 

@@ -1,8 +1,8 @@
 """What an answer can be: the typed values that `read.py` makes from text and `equal.py` compares.
 
-An `Expression` is a tree of exact numbers, constants, variables and operations; a `Value` is an expression or something
-built from expressions (a point, a set, an interval union, a matrix, an equation) or text. Nothing here computes. The limits
-hold while reading, before any arithmetic: a value that breaks one is never built.
+An `Expression` is a tree of exact numbers, constants, variables and operations; a `Value` is an expression or
+something built from expressions (a point, a set, an interval union, a matrix, an equation) or text. Nothing here
+computes. The limits hold while reading, before any arithmetic: a value that breaks one is never built.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_DIGITS = 400
 MAX_ITEMS = 200
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The text is no answer of the grammar, or breaks a limit; the message says why."""
 
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_ONES = {w: k for k, w in enumerate(
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"])}  # fmt: skip
+_ONES = {word: k for k, word in enumerate((
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+))}  # fmt: skip
 _TENS = {
     w: 10 * k
     for k, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2)
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_ORDINALS = {w: k for k, w in enumerate(
-    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"], start=1)}  # fmt: skip
+_ORDINALS = {word: k for k, word in enumerate((
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth",
+), start=1)}  # fmt: skip
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
           "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8,
           "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10}  # fmt: skip
-_MONTHS = {m: k for k, m in enumerate(
-    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"], start=1)}  # fmt: skip
+_MONTHS = {word: k for k, word in enumerate((
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+), start=1)}  # fmt: skip
 _MONTHS.update({name[:3]: number for name, number in list(_MONTHS.items())})
 _ORDINAL_DIGITS = re.compile(r"(\d{1,9})\s*(?:\^\{?)?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\}{0,2}(?:\s+[a-z]+)?", re.I)
 _TEXT_COMMAND = re.compile(r"\\[A-Za-z]+\s*")

@@ -37,6 +37,15 @@ _HEADER = struct.Struct(">Q")
 _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="sandbox-spawner")
 
 
+def _renew_spawner() -> None:
+    """A forked process inherits the executor but not its thread: without a new one its first spawn waits for ever."""
+    global _SPAWNER
+    _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="sandbox-spawner")
+
+
+os.register_at_fork(after_in_child=_renew_spawner)
+
+
 class Killed(Exception):
     """The child did not answer: it ran out of time or memory, crashed, or answered too much."""
 

@@ -145,6 +145,13 @@ class Database:
             raise QueryError("rejected", "no_result", "the statement returns no rows")
         return Result(columns=tuple(item[0] for item in cursor.description), rows=rows, steps=max(self._steps, 1))
 
+    def copy(self) -> Database:
+        """A writable copy in memory."""
+        target = sqlite3.connect(":memory:", cached_statements=0, check_same_thread=False)
+        self._trusted = True
+        self._connection.backup(target)
+        return Database(target)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

@@ -6,14 +6,31 @@ in `prepare` only the data set's own text runs, in `judge` the prediction does.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from sqlglot import exp
+
+from harness.core import digest
 from tasks.sql import compare, parse, parse_scores
-from tasks.sql.execute import QueryError, Result
+from tasks.sql.distil import (
+    LOW_KILL_RATE,
+    Cover,
+    any_oracle_on,
+    aware_of,
+    cover_from_json,
+    cover_key,
+    cover_to_json,
+    distilled,
+    oracle_on,
+)
+from tasks.sql.execute import Database, QueryError, Result
 from tasks.sql.extract import extract_sql
 from tasks.sql.material import (
+    DATA_BUDGET_STEPS,
     GoldError,
     Prepared,
     all_tables_empty,
@@ -23,11 +40,29 @@ from tasks.sql.material import (
     schema_of,
     without_distinct,
 )
+from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Opinion, Oracle
+from tasks.sql.witness import Shrinker
 
 EXECUTION_SCORERS = ("execution", "execution_strict", "bird_ex", "test_suite", "spider2")
 PARSE_SCORERS = ("exact_match", "component_match")
 SCORERS = (*EXECUTION_SCORERS, *PARSE_SCORERS, "efficiency")
+NUM_AWARE = 10
+TELLING_KINDS = frozenset(
+    {
+        "where_dropped",
+        "having_dropped",
+        "projection_dropped",
+        "projection_added",
+        "aggregate",
+        "string_constant",
+        "number_constant",
+        "set_operation",
+        "negation",
+        "order_direction",
+        "limit",
+    }
+)
 _KEPT_ITEMS = 48
 
 Verdict = dict[str, Any]
@@ -35,12 +70,21 @@ _prepared: OrderedDict[str, Prepared | GoldError] = OrderedDict()
 
 
 def serve(request: Mapping[str, Any]) -> Any:
-    """Answer one request of `score.py`: {"do": "prepare" | "check" | "judge", "key", "item", "text"}."""
+    """Answer one request of `score.py`: {"do": "prepare" | "check" | "judge" | "mutants", "key", "item", "text"}.
+
+    "prepare" replies with the problem of gold, if any, and with a cover that was distilled now, for the caller to keep:
+    this process may not write files.
+    """
     if request["do"] == "check":
         return _check(request["item"])
+    if request["do"] == "mutants":
+        return telling_mutants(request["item"])
     prepared = _ready(str(request["key"]), request["item"])
     if request["do"] == "prepare":
-        return {"problem": str(prepared) if isinstance(prepared, GoldError) else None}
+        if isinstance(prepared, GoldError):
+            return {"problem": str(prepared)}
+        fresh, prepared.fresh_cover = prepared.fresh_cover, None
+        return {"problem": None, "fresh": fresh}
     if isinstance(prepared, GoldError):
         return {name: _verdict(None, "gold_unusable", kind=str(prepared)) for name in SCORERS}
     return judged(prepared, str(request["text"]))
@@ -88,6 +132,32 @@ def _ready(key: str, item: Mapping[str, Any]) -> Prepared | GoldError:
 
 
 def _prepare(item: Mapping[str, Any]) -> Prepared:
+    prepared, database = _on_own_data(item)
+    if not prepared.has_data:
+        try:
+            database.run(prepared.gold.sql, budget_steps=DATA_BUDGET_STEPS)
+        except QueryError as error:
+            raise GoldError(f"does not run: {error.detail or error.why}") from None
+    cover = _cover(prepared, item)
+    prepared.kill_rate, prepared.num_mutants = cover.kill_rate, cover.num_mutants
+    for instance in cover.instances:
+        oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
+        if oracle is None or not oracle.decisive:
+            continue
+        if instance.tier == "adversarial":
+            prepared.adversarial.append(oracle)
+        elif oracle.informative:
+            prepared.oracles.append(oracle)
+    if not any(oracle.decisive for oracle in prepared.oracles):
+        raise GoldError(
+            "not deterministic: which rows come back is left open on the item's own data and on every instance"
+            if prepared.has_data
+            else "no generated instance gives gold a result that is not empty and is fixed by the query"
+        )
+    return prepared
+
+
+def _on_own_data(item: Mapping[str, Any]) -> tuple[Prepared, Database]:
     database, has_data = own_database(item)
     schema = schema_of(database)
     tree = parse.parsed(str(item["gold"]), schema)
@@ -97,15 +167,45 @@ def _prepare(item: Mapping[str, Any]) -> Prepared:
         if all_tables_empty(database, schema, tree):
             raise GoldError("the item's own database has no rows in the tables that gold reads")
         prepared.oracles.append(data_oracle(database, gold))
-    return prepared
+    return prepared, database
+
+
+def _cover(prepared: Prepared, item: Mapping[str, Any]) -> Cover:
+    """The cover of gold, from the cache folder when it is there."""
+    seed = str(item.get("seed", 0))
+    key = cover_key(prepared.schema, prepared.gold, seed)
+    folder = item.get("cache")
+    path = Path(str(folder)) / key[:2] / f"{key}.json" if folder else None
+    if path is not None and path.is_file():
+        try:
+            return cover_from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # an unreadable cache file is distilled again
+    cover = distilled(prepared.schema, prepared.gold, prepared.tree, seed)
+    if path is not None:
+        prepared.fresh_cover = {"path": str(path), "body": cover_to_json(cover)}
+    return cover
 
 
 def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
     try:
-        _prepare(item)
+        _on_own_data(item) if item.get("database") or item.get("data") else _prepare({**item, "cache": None})
     except GoldError as problem:
         return {"problem": str(problem)}
     return {"problem": None}
+
+
+def telling_mutants(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(kind, SQL) of wrong answers to the item, at most three of a kind, of the kinds that rarely mean the same."""
+    try:
+        prepared, _ = _on_own_data(item)
+    except GoldError:
+        return []
+    chosen: list[tuple[str, str]] = []
+    for kind, sql in mutants_of(prepared.tree, prepared.schema) if prepared.tree is not None else []:
+        if kind in TELLING_KINDS and sum(kind == other for other, _ in chosen) < 3:
+            chosen.append((kind, sql))
+    return chosen
 
 
 # ---- the scorers ------------------------------------------------------------------------------------------
@@ -114,12 +214,88 @@ def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
 def _execution(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:
     against = [(oracle, opinion) for oracle, opinion in opinions if opinion.disagreement is not None]
     if against:
-        oracle, opinion = against[0]
-        decisive = [o for _, o in opinions if o.decisive]
-        wide = all(o.disagreement == "superset" for o in decisive) and bool(decisive)
-        why = "superset" if wide else "refuted"
-        return _verdict(0.0, why, answer=sql, kind=str(opinion.disagreement), witness=_results(oracle, opinion.result))
-    return _verdict(1.0, "correct", answer=sql, instances=len(opinions), kill_rate=prepared.kill_rate)
+        decisive = [opinion for _, opinion in opinions if opinion.decisive]
+        wide = bool(decisive) and all(opinion.disagreement == "superset" for opinion in decisive)
+        return _refuted(prepared, sql, against, "superset" if wide else "refuted")
+    tree = parse.parsed(sql, prepared.schema)
+    unordered = _leaves_order_open(prepared, tree)
+    if unordered is not None:
+        return _verdict(
+            0.0, "refuted", answer=sql, kind="order_left_open", witness=_results(unordered, unordered.result)
+        )
+    judging = len([oracle for oracle, _ in opinions if oracle.decisive])
+    found, tried = _aware_refutation(prepared, sql, tree)
+    if found is not None:
+        return _refuted(prepared, sql, [found], "refuted")
+    evidence: Verdict = {
+        "instances": judging + tried,
+        "kill_rate": prepared.kill_rate,
+        "low_kill_rate": (prepared.kill_rate is not None and prepared.kill_rate < LOW_KILL_RATE) or None,
+    }
+    corner = _corner_case(prepared, sql)
+    if corner is not None:
+        return _verdict(1.0, "refuted_corner", answer=sql, corner_case=True, **evidence, witness=corner)
+    return _verdict(1.0, "correct", answer=sql, **evidence)
+
+
+def _leaves_order_open(prepared: Prepared, tree: exp.Expr | None) -> Oracle | None:
+    """An oracle whose rows gold puts in an order, when the prediction has no ORDER BY at all: scan order is luck."""
+    if prepared.gold.ordering is None or tree is None or parse.orders_anywhere(tree):
+        return None
+    return next((oracle for oracle in prepared.oracles if oracle.decisive and oracle.num_runs > 1), None)
+
+
+def _aware_refutation(prepared: Prepared, sql: str, tree: exp.Expr | None) -> tuple[tuple[Oracle, Opinion] | None, int]:
+    """(a disagreement on an instance built from both queries, how many such instances judged)."""
+    if tree is not None and prepared.tree is not None and parse.text(tree) == parse.text(prepared.tree):
+        return None, 0
+    judged_by = 0
+    seed = digest([prepared.gold.sql, sql], 16)
+    for instance in aware_of(prepared.schema, (prepared.tree, tree), seed, NUM_AWARE):
+        oracle = oracle_on(prepared.schema, prepared.gold, instance)
+        if oracle is None:
+            continue
+        judged_by += 1
+        try:
+            opinion = oracle.opinion(sql)
+        except (QueryError, compare.UndecidableError):
+            continue  # it ran on every other database: a budget met here says nothing about its meaning
+        if opinion.disagreement is not None:
+            return (oracle, opinion), judged_by
+        oracle.database.close()
+    return None, judged_by
+
+
+def _corner_case(prepared: Prepared, sql: str) -> Verdict | None:
+    """The witness of a disagreement that needs a NULL or an empty table, None without one."""
+    for oracle in prepared.adversarial:
+        try:
+            opinion = oracle.opinion(sql)
+        except (QueryError, compare.UndecidableError):
+            continue
+        if opinion.disagreement is not None:
+            return _witness(prepared, sql, oracle, opinion)
+    return None
+
+
+def _refuted(prepared: Prepared, sql: str, against: list[tuple[Oracle, Opinion]], why: str) -> Verdict:
+    """The verdict with the most readable witness: a generated instance when one refutes, else the item's own data."""
+    generated = [pair for pair in against if pair[0].tier != "data" and pair[0].decisive]
+    oracle, opinion = (generated or against)[0]
+    tiers = sorted({o.tier for o, _ in against})
+    witness = _witness(prepared, sql, oracle, opinion) if generated else _results(oracle, opinion.result)
+    return _verdict(0.0, why, answer=sql, kind=str(opinion.disagreement), refuted_on=tiers, witness=witness)
+
+
+def _witness(prepared: Prepared, sql: str, oracle: Oracle, opinion: Opinion) -> Verdict:
+    """Shrunk rows and both results on them. The oracle's own database is copied first: other predictions need it."""
+    copy = oracle.database.copy()
+    shrinker = Shrinker(copy, prepared.schema, prepared.gold, sql, oracle.tier)
+    left = shrinker.shrink()
+    tables = shrinker.rows()
+    shown = _results(oracle, opinion.result) if left is None else _results(left[0], left[1].result)
+    copy.close()
+    return {"tables": tables, **shown}
 
 
 def _strict(execution: Verdict, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:

@@ -20,7 +20,6 @@ from tasks.sql.oracle import Gold, Oracle
 from tasks.sql.schema import Schema, SchemaError, database_from_text, read_schema
 
 DATA_BUDGET_STEPS = 20_000_000
-INSTANCE_BUDGET_STEPS = 400_000
 _CLOCK = re.compile(r"\bcurrent_(?:date|time|timestamp)\b|['\"]now['\"]", re.IGNORECASE)
 
 
@@ -39,6 +38,7 @@ class Prepared:
     adversarial: list[Oracle] = field(default_factory=list)
     kill_rate: float | None = None
     num_mutants: int = 0
+    fresh_cover: dict[str, Any] | None = None  # a cover that was distilled in this process and is not yet on disk
 
     @property
     def has_data(self) -> bool:

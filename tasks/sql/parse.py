@@ -153,10 +153,13 @@ def _position(key: exp.Expr, projections: list[exp.Expr]) -> int | None:
     for i, projection in enumerate(projections):
         if projection.unalias() == key:
             return i
-        columns = isinstance(key, exp.Column) and isinstance(projection, exp.Column)
-        if columns and not (key.table and projection.table) and key.name.lower() == projection.name.lower():
+        if isinstance(key, exp.Column) and isinstance(projection, exp.Column) and _same_name(key, projection):
             return i
     return None
+
+
+def _same_name(left: exp.Column, right: exp.Column) -> bool:
+    return left.name.lower() == right.name.lower() and not (left.table and right.table)
 
 
 def _drop_limit(query: exp.Expr) -> None:

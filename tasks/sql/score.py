@@ -20,12 +20,16 @@ The work is done in a child process (judge.py) that is killed on time and memory
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.core import Example, Mutant, Score, digest
 from harness.sandbox import Killed, RemoteError, Worker
+from harness.sources import cache_dir
 
 SCORER_VERSION = "1"
 SCORERS = (
@@ -127,7 +131,10 @@ def gold_problem(example: Example) -> str | None:
 
 def mutants(example: Example) -> Iterable[Mutant]:
     """Wrong answers made from gold, one or a few of each kind, that mean something else on ordinary data."""
-    reply = _worker().call({"do": "mutants", "item": _item(example, example.gold)}, PREPARE_TIMEOUT_S)
+    try:
+        reply = _worker().call({"do": "mutants", "item": _item(example, example.gold)}, PREPARE_TIMEOUT_S)
+    except Killed:
+        return []  # gold is unusable then, and `gold_problem` says so
     return [Mutant(kind=str(kind), text=str(text)) for kind, text in reply]
 
 
@@ -140,6 +147,7 @@ def _score_against(item: Mapping[str, Any], text: str) -> dict[str, Score]:
         return _all(Score(value=None, why="gold_unusable", evidence={"kind": f"gold could not be prepared: {killed}"}))
     except RemoteError as error:
         return _all(Score(value=None, why="scorer_error", evidence={"kind": str(error)}))
+    _keep(ready.get("fresh"))
     if ready["problem"] is not None:
         return _all(Score(value=None, why="gold_unusable", evidence={"kind": ready["problem"]}))
     sent = text[:MAX_SENT_CHARS]
@@ -153,6 +161,27 @@ def _score_against(item: Mapping[str, Any], text: str) -> dict[str, Score]:
     return {name: Score(**reply[name]) for name in SCORERS}
 
 
+def _keep(fresh: Mapping[str, Any] | None) -> None:
+    """Write a cover that was distilled now; where nothing can be written it is distilled again next time."""
+    if fresh is None:
+        return
+    path = Path(fresh["path"])
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(fresh["body"]))
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def _cache_folder() -> str | None:
+    try:
+        return str(cache_dir() / "sql-covers")
+    except OSError:
+        return None
+
+
 def _item(example: Example, gold: str) -> dict[str, Any]:
     meta = example.meta
     return {
@@ -161,6 +190,7 @@ def _item(example: Example, gold: str) -> dict[str, Any]:
         "data": meta.get("data") or "",
         "database": str(meta.get("database") or ""),
         "dialect": str(meta.get("dialect") or "sqlite"),
+        "cache": _cache_folder(),
     }
 
 

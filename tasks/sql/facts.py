@@ -1,0 +1,452 @@
+"""What a query says about its data: constants beside columns, columns that join, counts that matter. Trees in, Facts
+out.
+
+Everything here steers the generation of instances and nothing decides a verdict, so a fact that is missed costs power
+and never correctness.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlglot import exp
+
+from tasks.sql.schema import Schema, Table
+
+ColumnId = tuple[str, str]  # (table, column) in lower case
+Constant = int | float | str
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?$")
+_KEY_NAMES = frozenset({"id", "uid", "code", "key", "no", "number", "pk"})
+_MAX_CONSTANTS = 24
+
+
+@dataclass(kw_only=True)
+class ColumnFacts:
+    """What is known of one column. `hits` make a predicate true, `misses` nearly do."""
+
+    hits: list[Constant] = field(default_factory=list)
+    misses: list[Constant] = field(default_factory=list)
+    numeric: bool = False
+    ordered: bool = False
+    grouped: bool = False
+    null_tested: bool = False
+    dated: bool = False
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """Facts of one or two queries over a schema."""
+
+    schema: Schema
+    columns: dict[ColumnId, ColumnFacts] = field(default_factory=dict)
+    joins: list[tuple[ColumnId, ColumnId]] = field(default_factory=list)
+    pools: list[tuple[ColumnId, ColumnId]] = field(
+        default_factory=list
+    )  # columns whose values are compared, not joined
+    counts: list[int] = field(default_factory=list)  # sizes of groups that HAVING asks about
+    limits: list[int] = field(default_factory=list)
+    tables: set[str] = field(default_factory=set)
+
+    def of(self, column: ColumnId) -> ColumnFacts:
+        """The facts of `column`, empty ones when there are none yet."""
+        return self.columns.setdefault(column, ColumnFacts())
+
+    @cached_property
+    def inferred_parents(self) -> set[ColumnId]:
+        """The columns that inferred foreign keys point to."""
+        return {parent for _, parent in self.inferred_foreign_keys}
+
+    @cached_property
+    def _partners(self) -> dict[ColumnId, list[ColumnId]]:
+        directed = {frozenset(edge) for edge in self.inferred_foreign_keys}
+        found: dict[ColumnId, list[ColumnId]] = {}
+        for left, right in [*self.pools, *(j for j in self.joins if frozenset(j) not in directed)]:
+            found.setdefault(left, []).append(right)
+            found.setdefault(right, []).append(left)
+        return found
+
+    def partners(self, column: ColumnId) -> list[ColumnId]:
+        """The columns whose values a query compares with those of `column`, beside what foreign keys fill."""
+        return self._partners.get(column, [])
+
+    @cached_property
+    def inferred_foreign_keys(self) -> list[tuple[ColumnId, ColumnId]]:
+        """(child, parent) for each join on columns that no declared foreign key explains and that shows a direction."""
+        found = []
+        for left, right in self.joins:
+            if left[0] == right[0] or self._declared(left, right) or self._declared(right, left):
+                continue
+            ranks = (self._key_rank(left, right), self._key_rank(right, left))
+            if ranks[0] != ranks[1]:
+                edge = (right, left) if ranks[0] > ranks[1] else (left, right)
+                if edge not in found:
+                    found.append(edge)
+        return found
+
+    def _declared(self, child: ColumnId, parent: ColumnId) -> bool:
+        return any(
+            key.parent.lower() == parent[0] and (child[1], parent[1]) in _pairs(key.columns, key.parent_columns)
+            for key in self.schema.by_name[child[0]].foreign_keys
+        )
+
+    def _key_rank(self, column: ColumnId, other: ColumnId) -> int:
+        """How much `column` looks like the key that `other` points to."""
+        table, name = self.schema.by_name[column[0]], column[1]
+        rank = 8 if any(len(key) == 1 and key[0].lower() == name for key in table.keys) else 0
+        stem = _stem(column[0])
+        bare = name.replace("_", "")
+        if name in _KEY_NAMES:
+            rank += 3
+        if bare.startswith(stem) and bare[len(stem) :] in _KEY_NAMES:
+            rank += 3
+        if other[1].replace("_", "").startswith(stem):
+            rank += 1
+        return rank
+
+
+def facts_of(schema: Schema, *trees: exp.Expr | None) -> Facts:
+    """The facts of all `trees` together; a tree of None adds nothing."""
+    facts = Facts(schema=schema)
+    for tree in trees:
+        if tree is not None:
+            _Reader(facts).read(tree)
+    _share(facts)
+    return facts
+
+
+class _Reader:
+    """Walks one tree and writes what it finds into the facts."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.ctes: dict[str, exp.Expr] = {}
+
+    def read(self, tree: exp.Expr) -> None:
+        self.ctes = {cte.alias.lower(): cte.this for cte in tree.find_all(exp.CTE)}
+        names = {table.name.lower() for table in tree.find_all(exp.Table)}
+        self.facts.tables |= names & self.facts.schema.by_name.keys()
+        for node in tree.walk():
+            if isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Is | exp.NullSafeEQ):
+                self._comparison(node)
+            elif isinstance(node, exp.Like | exp.ILike | exp.Glob):
+                self._pattern(node)
+            elif isinstance(node, exp.Between):
+                for bound in (node.args["low"], node.args["high"]):
+                    self._constant(node.this, bound, node)
+            elif isinstance(node, exp.In):
+                self._membership(node)
+            elif isinstance(node, exp.Sum | exp.Avg | exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+                for column in self._columns(node):
+                    self.facts.of(column).numeric = True
+            elif isinstance(node, exp.Max | exp.Min | exp.Ordered):
+                for column in self._columns(node):
+                    self.facts.of(column).ordered = True
+            elif isinstance(node, exp.Group):
+                for column in self._columns(node):
+                    self.facts.of(column).grouped = True
+            elif isinstance(node, exp.Limit | exp.Offset):
+                self.facts.limits += _whole(node.expression)
+            elif isinstance(node, exp.SetOperation):
+                self._set_operation(node)
+            elif isinstance(node, exp.Join):
+                self._using(node)
+            elif isinstance(node, exp.Coalesce):
+                for column in self._columns(node):
+                    self.facts.of(column).null_tested = True
+
+    def _comparison(self, node: exp.Expr) -> None:
+        left, right = node.this, node.expression
+        if isinstance(node, exp.Is) or isinstance(right, exp.Null):
+            for column in self._columns(left):
+                self.facts.of(column).null_tested = True
+            return
+        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+            a, b = self.resolve(left), self.resolve(right)
+            if a and b and a != b:
+                (self.facts.joins if isinstance(node, exp.EQ) else self.facts.pools).append((a, b))
+            return
+        for side, other in ((left, right), (right, left)):
+            subquery = other.find(exp.Select) if isinstance(other, exp.Subquery) else None
+            if subquery is not None and isinstance(side, exp.Column) and subquery.expressions:
+                self._pool(side, subquery.expressions[0])
+            else:
+                self._constant(side, other, node)
+
+    def _constant(self, side: exp.Expr, other: exp.Expr, node: exp.Expr) -> None:
+        value = _literal(other)
+        if value is None:
+            return
+        if side.find(exp.Count) is not None:
+            self.facts.counts += [int(value)] if isinstance(value, int | float) and 0 <= value <= 30 else []
+            return
+        for column in self._columns(side):
+            facts = self.facts.of(column)
+            if isinstance(value, int | float) and isinstance(side, exp.Column | exp.AggFunc):
+                facts.numeric = True
+            if isinstance(side, exp.Column | exp.Neg | exp.AggFunc | exp.Paren):
+                hits, misses = around(value, node)
+            else:
+                hits, misses = around_computed(value, side)
+                facts.dated = facts.dated or "time" in type(side).__name__.lower()
+            facts.hits += hits
+            facts.misses += misses
+
+    def _pattern(self, node: exp.Expr) -> None:
+        value = _literal(node.expression)
+        if isinstance(value, str):
+            for column in self._columns(node.this):
+                hits, misses = around_pattern(value)
+                self.facts.of(column).hits += hits
+                self.facts.of(column).misses += misses
+
+    def _membership(self, node: exp.In) -> None:
+        query = node.args.get("query")
+        select = query.find(exp.Select) if query is not None else None
+        if select is not None and select.expressions and isinstance(node.this, exp.Column):
+            inner = select.expressions[0].unalias()
+            a = self.resolve(node.this)
+            b = self.resolve(inner) if isinstance(inner, exp.Column) else None
+            if a and b and a != b:
+                self.facts.joins.append((a, b))
+        for item in node.expressions:
+            self._constant(node.this, item, exp.EQ())
+
+    def _set_operation(self, node: exp.SetOperation) -> None:
+        left, right = node.this.find(exp.Select), node.expression.find(exp.Select)
+        if left is None or right is None:
+            return
+        for a, b in zip(left.expressions, right.expressions, strict=False):
+            if isinstance(a.unalias(), exp.Column):
+                self._pool(a.unalias(), b)
+
+    def _pool(self, left: exp.Expr, right: exp.Expr) -> None:
+        a = next(iter(self._columns(left)), None)
+        b = next(iter(self._columns(right)), None)
+        if a and b and a != b:
+            self.facts.pools.append((a, b))
+
+    def _using(self, join: exp.Join) -> None:
+        select = join.find_ancestor(exp.Select)
+        names = [i.name.lower() for i in join.args.get("using") or []]
+        if select is None or not names:
+            return
+        tables = [t.name.lower() for t in select.find_all(exp.Table) if t.name.lower() in self.facts.schema.by_name]
+        for name in names:
+            owners = [t for t in dict.fromkeys(tables) if name in self.facts.schema.by_name[t].by_name]
+            for other in owners[1:]:
+                self.facts.joins.append(((owners[0], name), (other, name)))
+
+    def _columns(self, node: exp.Expr) -> Iterator[ColumnId]:
+        for column in node.find_all(exp.Column):
+            found = self.resolve(column)
+            if found is not None:
+                yield found
+
+    def resolve(self, column: exp.Column, depth: int = 0) -> ColumnId | None:
+        """The base table's column that `column` names, through derived tables; None when it has none."""
+        select = column.find_ancestor(exp.Select)
+        while select is not None and depth < 8:
+            for source in _sources(select):
+                if column.table and source.alias_or_name.lower() != column.table.lower():
+                    continue
+                found = self._in_source(source, column.name.lower(), depth)
+                if found is not None:
+                    return found
+            select = select.find_ancestor(exp.Select)
+            depth += 1
+        return None
+
+    def _in_source(self, source: exp.Expr, name: str, depth: int) -> ColumnId | None:
+        inner: exp.Expr | None = source.this if isinstance(source, exp.Subquery) else None
+        if isinstance(source, exp.Table):
+            table = self.facts.schema.by_name.get(source.name.lower())
+            if table is not None and source.name.lower() not in self.ctes:
+                return (table.name.lower(), name) if name in table.by_name else None
+            inner = self.ctes.get(source.name.lower())
+        query = inner.find(exp.Select) if inner is not None else None
+        if query is None or depth > 6:
+            return None
+        for projection in query.expressions:
+            bare = projection.unalias()
+            if projection.alias_or_name.lower() == name and isinstance(bare, exp.Column):
+                return self.resolve(bare, depth + 1)
+            if projection.is_star:
+                found = [self._in_source(s, name, depth + 1) for s in _sources(query)]
+                return next((item for item in found if item), None)
+        return None
+
+
+def around(value: Constant, node: exp.Expr) -> tuple[list[Constant], list[Constant]]:
+    """(values that satisfy a comparison with `value`, values that nearly do), by the operator of `node`."""
+    if isinstance(value, str) and _NUMBER.match(value):
+        hits, misses = around(float(value) if "." in value else int(value), node)
+        return [value, *(_like_text(v, value) for v in hits)], [_like_text(v, value) for v in misses]
+    if isinstance(value, str):
+        return _around_text(value, node)
+    step = 1 if isinstance(value, int) else 0.5
+    below: list[Constant] = [value - step, value - 1, value - 10 * step]
+    above: list[Constant] = [value + step, value + 1, value + 10 * step]
+    if isinstance(node, exp.GT):
+        return above, [value, *below]
+    if isinstance(node, exp.GTE):
+        return [value, *above], below
+    if isinstance(node, exp.LT):
+        return below, [value, *above]
+    if isinstance(node, exp.LTE):
+        return [value, *below], above
+    if isinstance(node, exp.Between):
+        return [value, value], [*below, *above]
+    return [value], [value - 1, value + 1, -value, value * 10]
+
+
+def around_pattern(pattern: str) -> tuple[list[Constant], list[Constant]]:
+    """(texts that match a LIKE pattern, texts that nearly do)."""
+    core = pattern.replace("%", "").replace("_", "a").replace("*", "").replace("?", "a")
+    filled = [
+        pattern.replace("_", "a").replace("%", fill).replace("*", fill).replace("?", "a") for fill in ("", "q", "zz ")
+    ]
+    misses: list[Constant] = [
+        core[:-1],
+        core[1:],
+        "q" + core,
+        core + "q",
+        "q" + core + "q",
+        core[:1] + "q" + core[1:],
+        core.upper(),
+    ]
+    return list(dict.fromkeys([*filled, filled[0].swapcase()])), misses
+
+
+def around_computed(value: Constant, side: exp.Expr) -> tuple[list[Constant], list[Constant]]:
+    """Values for a column inside a function that is compared with `value`: dates for years, texts for lengths."""
+    kind = type(side).__name__.lower()
+    text = str(value)
+    if "time" in kind or "date" in kind or "year" in kind:
+        if re.fullmatch(r"\d{4}", text):
+            return [f"{text}-03-15", f"{text}-12-31"], [f"{int(text) - 1}-12-31", f"{int(text) + 1}-01-01"]
+        if re.fullmatch(r"\d{1,2}", text):
+            month = max(1, min(12, int(text)))
+            return [f"2014-{month:02d}-{month:02d}"], [f"2014-{month % 12 + 1:02d}-{month % 28 + 1:02d}"]
+        return _around_text(text, exp.EQ())
+    if "length" in kind and isinstance(value, int) and 0 <= value <= 60:
+        return ["w" * value, "w" * (value + 1)], ["w" * max(0, value - 1)]
+    if isinstance(value, int | float):
+        return [value, value / 2 if value % 2 else value // 2], [value + 1, value - 1]
+    return [value, value.upper(), value.lower(), value + "xyz"], [value[:-1], "x" + value]
+
+
+def _around_text(value: str, node: exp.Expr) -> tuple[list[Constant], list[Constant]]:
+    date = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(.*)", value)
+    if date is not None:
+        before, after = _shifted(date, -1), _shifted(date, 1)
+        if isinstance(node, exp.GT | exp.GTE):
+            return after + ([value] if isinstance(node, exp.GTE) else []), [value, *before]
+        if isinstance(node, exp.LT | exp.LTE):
+            return before + ([value] if isinstance(node, exp.LTE) else []), [value, *after]
+        return [value], [*before, *after]
+    variants: list[Constant] = [
+        value.swapcase(),
+        value.lower(),
+        value.upper(),
+        value + "x",
+        value[:-1],
+        "x" + value,
+        value + " ",
+    ]
+    if isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE):
+        first = min(max(ord(value[:1] or "m"), 33), 0xD7FE)
+        return [value, value + "x", value[:-1]], [chr(first - 1), chr(first + 1)]
+    return [value], [variant for variant in variants if variant != value]
+
+
+def _shifted(date: re.Match[str], direction: int) -> list[Constant]:
+    year, month, day, rest = int(date[1]), int(date[2]), int(date[3]), date[4]
+    days = day + direction if 1 <= day + direction <= 28 else day - direction
+    months = month + direction if 1 <= month + direction <= 12 else month
+    return [
+        f"{year:04d}-{month:02d}-{days:02d}{rest}",
+        f"{year:04d}-{months:02d}-{min(day, 28):02d}{rest}",
+        f"{year + direction:04d}-{month:02d}-{min(day, 28):02d}{rest}",
+    ]
+
+
+def _like_text(value: Constant, model: str) -> Constant:
+    """A number in the spelling of `model`: "0.50" + 1 is "1.50"."""
+    if isinstance(value, float) and "." in model:
+        return f"{value:.{len(model.split('.')[1])}f}"
+    return str(value)
+
+
+def _share(facts: Facts) -> None:
+    """Columns that are joined or compared share their constants."""
+    declared = [
+        ((table.name.lower(), child), (key.parent.lower(), parent))
+        for table in facts.schema.tables
+        for key in table.foreign_keys
+        for child, parent in _pairs(key.columns, key.parent_columns)
+    ]
+    for _ in range(3):
+        for left, right in [*facts.joins, *facts.pools, *declared]:
+            a, b = facts.of(left), facts.of(right)
+            a.hits, b.hits = _union(a.hits, b.hits), _union(b.hits, a.hits)
+            a.misses, b.misses = _union(a.misses, b.misses), _union(b.misses, a.misses)
+    for column in facts.columns.values():
+        column.hits, column.misses = _union(column.hits, []), _union(column.misses, [])
+
+
+def _union(left: list[Constant], right: list[Constant]) -> list[Constant]:
+    return list(dict.fromkeys([*left, *right]))[:_MAX_CONSTANTS]
+
+
+def _sources(select: exp.Select) -> Iterator[exp.Expr]:
+    first = select.args.get("from_")
+    if first is not None:
+        yield first.this
+    for join in select.args.get("joins") or []:
+        yield join.this
+
+
+def _literal(node: exp.Expr) -> Constant | None:
+    if isinstance(node, exp.Paren | exp.Cast):
+        return _literal(node.this)
+    if isinstance(node, exp.Neg):
+        inner = _literal(node.this)
+        return -inner if isinstance(inner, int | float) else None
+    if not isinstance(node, exp.Literal):
+        return None
+    if node.is_string:
+        return str(node.this)
+    text = str(node.this)
+    try:
+        return int(text) if re.fullmatch(r"\d{1,18}", text) else float(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _whole(node: exp.Expr | None) -> list[int]:
+    value = _literal(node) if node is not None else None
+    return [value] if isinstance(value, int) and 0 <= value <= 50 else []
+
+
+def _pairs(columns: tuple[str, ...], parents: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(child.lower(), parent.lower()) for child, parent in zip(columns, parents, strict=False)]
+
+
+def _stem(table: str) -> str:
+    bare = table.replace("_", "")
+    return bare[:-3] + "y" if bare.endswith("ies") else bare[:-1] if bare.endswith("s") else bare
+
+
+def referenced_tables(facts: Facts) -> list[Table]:
+    """The tables worth filling: those queried and all that their foreign keys lead to; every one in a small schema."""
+    if len(facts.schema.tables) <= 8:
+        return list(facts.schema.tables)
+    wanted = set(facts.tables)
+    while True:
+        more = {key.parent.lower() for name in wanted for key in facts.schema.by_name[name].foreign_keys} - wanted
+        if not more:
+            return [table for table in facts.schema.tables if table.name.lower() in wanted]
+        wanted |= more

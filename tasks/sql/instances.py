@@ -1,0 +1,310 @@
+"""Small databases that a query can be told apart on. Schema, facts and a seed in; rows for each table out.
+
+Every instance is decided by its seed text alone. The tiers differ in what holds: `main` keeps every declared and
+inferred constraint and has NULLs only where a query asks about them; `loose` keeps the declared ones and breaks the
+inferred ones (orphans, repeated keys); `adversarial` adds NULLs wherever the schema allows them, and empties a table
+now and then.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from tasks.sql.execute import Database, memory_database
+from tasks.sql.facts import ColumnId, Facts, referenced_tables
+from tasks.sql.oracle import Tier
+from tasks.sql.schema import Column, Schema, Table, quoted
+from tasks.sql.values import Cell, Style, cell, distinct_cell, fitted, kind_of
+
+GENERATOR_VERSION = "1"
+Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
+
+STYLES = (
+    Style(rows=(6, 9), hit=0.8, spread=True, numeric_text=False, hub=False),
+    Style(rows=(8, 12), hit=0.9, spread=False, numeric_text=True, hub=True),
+    Style(rows=(4, 6), hit=0.7, spread=True, numeric_text=True, hub=True),
+    Style(rows=(14, 20), hit=0.6, spread=True, numeric_text=False, hub=False),
+    Style(rows=(10, 14), hit=0.95, spread=True, numeric_text=True, hub=True),
+    Style(rows=(3, 4), hit=0.9, spread=True, numeric_text=False, hub=False),
+    Style(rows=(7, 10), hit=0.5, spread=False, numeric_text=False, hub=False),
+    Style(rows=(18, 26), hit=0.85, spread=True, numeric_text=True, hub=True),
+)
+_NULL_RATE = {"main": 0.0, "loose": 0.0, "adversarial": 0.3, "data": 0.0}
+_TESTED_NULL_RATE = 0.35  # of columns that the query asks IS NULL about: there NULL is the question, not a corner case
+_TRIES = 12
+_ORPHAN_RATE = 0.3
+_REPEAT_RATE = 0.35
+_PARTNER_RATE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One generated database."""
+
+    tier: Tier
+    rows: Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A foreign key to fill in: columns of the child and of the parent, by position in their tables. A soft one, of the
+    loose tier, has orphans."""
+
+    columns: tuple[int, ...]
+    parent: str
+    parent_columns: tuple[int, ...]
+    soft: bool = False
+
+
+def generated(facts: Facts, seed: str, number: int, tier: Tier) -> Instance:
+    """The `number`-th instance of a seed. The same arguments give the same rows, on every machine."""
+    rng = Random(f"{GENERATOR_VERSION}:{seed}:{tier}:{number}")
+    style = STYLES[number % len(STYLES)]
+    filler = _Filler(facts=facts, style=style, rng=rng, tier=tier)
+    for table in _parents_first(facts, tier):
+        filler.fill(table)
+    filler.close_cycles()
+    if tier == "adversarial" and number % 2 == 1 and filler.rows:
+        _empty(facts, filler.rows, rng.choice(sorted(filler.rows)))
+    return Instance(tier=tier, rows=filler.rows)
+
+
+def built(schema: Schema, rows: Mapping[str, list[list[Cell]]]) -> Database:
+    """An in-memory database of `schema` holding `rows`. Rows that a CHECK or UNIQUE refuses are left out."""
+    database = memory_database()
+    database.write("BEGIN")
+    for table in schema.tables:
+        database.write(table.create_sql)
+        cells = rows.get(table.name)
+        if cells:
+            marks = ",".join("?" * len(table.columns))
+            names = ",".join(quoted(column.name) for column in table.columns)
+            statement = f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"
+            database.write(statement, [tuple(row) for row in cells])
+    for extra in schema.extra_sql:
+        try:
+            database.write(extra)
+        except sqlite3.Error:
+            continue  # a view over a table that does not exist: queries that use it fail by themselves
+    database.write("COMMIT")
+    return database
+
+
+def _empty(facts: Facts, rows: Rows, name: str) -> None:
+    """Take every row of a table, and of the tables whose declared foreign keys need them."""
+    rows[name] = []
+    for table in facts.schema.tables:
+        points_there = any(key.parent.lower() == name.lower() for key in table.foreign_keys)
+        if points_there and rows.get(table.name):
+            _empty(facts, rows, table.name)
+
+
+@dataclass(kw_only=True)
+class _Filler:
+    facts: Facts
+    style: Style
+    rng: Random
+    tier: Tier
+    rows: Rows = field(default_factory=dict)
+    postponed: list[tuple[Table, Link]] = field(default_factory=list)
+
+    def fill(self, table: Table) -> None:
+        """Rows for `table`; its parents have theirs already, but for cycles."""
+        links = list(_links(table, self.facts, self.tier))
+        keys = _key_positions(table, self.facts, self.tier)
+        plans = {link: self._plan(link) for link in links}
+        grouped = self._grouped_plans(table, {i for link in links for i in link.columns})
+        rows: list[list[Cell]] = []
+        self.rows[table.name] = rows
+        seen: list[set[tuple[Cell, ...]]] = [set() for _ in keys]
+        for number in range(self._size(plans)):
+            for _ in range(_TRIES):
+                row = self._row(table, links, plans, grouped, keys, number)
+                marks = [tuple(_folded(row[i]) for i in key) for key in keys]
+                if all(mark not in taken for mark, taken in zip(marks, seen, strict=True)):
+                    for mark, taken in zip(marks, seen, strict=True):
+                        taken.add(mark)
+                    rows.append(row)
+                    break
+
+    def close_cycles(self) -> None:
+        """Point the links that were left open, because their parent came later, at rows that exist by now."""
+        for table, link in self.postponed:
+            parents = self.rows.get(link.parent) or []
+            for row in self.rows[table.name]:
+                if parents:
+                    chosen = self.rng.choice(parents)
+                    for mine, theirs in zip(link.columns, link.parent_columns, strict=True):
+                        row[mine] = chosen[theirs]
+
+    def _size(self, plans: Mapping[Link, list[int]]) -> int:
+        low, high = self.style.rows
+        wanted = self.rng.randint(low, high)
+        needed = max([limit + 2 for limit in self.facts.limits if limit <= 20], default=0)
+        if self.facts.counts and plans:
+            needed = max(needed, min(40, max(len(plan) for plan in plans.values())))
+        return max(wanted, needed)
+
+    def _plan(self, link: Link) -> list[int]:
+        """Which parent (by rank) each child row takes, drawn so that group sizes differ and meet HAVING's bounds."""
+        counts = [count for count in self.facts.counts if count <= 12]
+        if counts and self.rng.random() < 0.8:
+            base = self.rng.choice(counts)
+            sizes = [base, base + 1, max(base - 1, 0), base + (2 if self.style.spread else 0)]
+        elif self.style.hub:
+            sizes = [4, 2, 1, 3] if self.style.spread else [3, 3, 1, 2]
+        else:
+            sizes = [2, 1, 3, 1, 1] if self.style.spread else [2, 2, 1, 1]
+        self.rng.shuffle(sizes)
+        plan = [rank for rank, size in enumerate(sizes) for _ in range(size)]
+        self.rng.shuffle(plan)
+        return plan
+
+    def _grouped_plans(self, table: Table, linked: set[int]) -> dict[int, list[Cell]]:
+        """Values with chosen multiplicities for columns that a query groups by and no foreign key fills."""
+        plans: dict[int, list[Cell]] = {}
+        for position, column in enumerate(table.columns):
+            facts = self.facts.of((table.name.lower(), column.name.lower()))
+            if facts.grouped and position not in linked:
+                values = [cell(column, facts, self.style, self.rng, aims=True) for _ in range(5)]
+                fixed = Link(columns=(position,), parent="", parent_columns=())
+                plans[position] = [values[rank % 5] for rank in self._plan(fixed)]
+        return plans
+
+    def _row(
+        self,
+        table: Table,
+        links: list[Link],
+        plans: Mapping[Link, list[int]],
+        grouped: Mapping[int, list[Cell]],
+        keys: list[tuple[int, ...]],
+        number: int,
+    ) -> list[Cell]:
+        aims = self.rng.random() < 0.75
+        single_keys = {key[0] for key in keys if len(key) == 1}
+        row: list[Cell] = []
+        for position, column in enumerate(table.columns):
+            facts = self.facts.of((table.name.lower(), column.name.lower()))
+            if position in single_keys:
+                row.append(distinct_cell(column, facts, self.style, self.rng, number))
+            elif position in grouped and self.rng.random() < 0.85:
+                row.append(grouped[position][number % len(grouped[position])] if grouped[position] else None)
+            else:
+                borrowed = self._borrowed((table.name.lower(), column.name.lower()))
+                row.append(
+                    cell(column, facts, self.style, self.rng, aims=aims)
+                    if borrowed is None
+                    else fitted(borrowed, column, kind_of(column, facts, self.style))
+                )
+        for link in links:
+            self._follow(table, row, link, plans[link], number)
+        for position, column in enumerate(table.columns):
+            if self._becomes_null(table, column, position, keys):
+                row[position] = None
+        return row
+
+    def _follow(self, table: Table, row: list[Cell], link: Link, plan: list[int], number: int) -> None:
+        parents = self.rows.get(link.parent)
+        if link.soft and self.rng.random() < _ORPHAN_RATE:
+            return
+        if parents is None:
+            if (table, link) not in self.postponed:
+                self.postponed.append((table, link))
+            return
+        own = link.parent == table.name
+        if not parents:
+            chosen = row if own else None
+        elif number < len(plan):
+            chosen = parents[plan[number] % len(parents)]
+        else:
+            chosen = parents[self.rng.randrange(max(1, len(parents) - 1))]  # the last parent keeps no child
+        if own and self.rng.random() < 0.1:
+            chosen = row
+        if chosen is not None:
+            for mine, theirs in zip(link.columns, link.parent_columns, strict=True):
+                row[mine] = chosen[theirs]
+
+    def _borrowed(self, column: ColumnId) -> Cell:
+        """A value out of a column that the query compares with this one, or one this column had before; often None."""
+        partners = self.facts.partners(column)
+        if self.tier == "loose" and column in self.facts.inferred_parents and self.rng.random() < _REPEAT_RATE:
+            partners = [column]
+        elif not partners or self.rng.random() >= _PARTNER_RATE:
+            return None
+        table = self.facts.schema.by_name[partners[0][0]]
+        rows = self.rows.get(table.name)
+        place = [other.name.lower() for other in table.columns].index(partners[0][1])
+        return self.rng.choice(rows)[place] if rows else None
+
+    def _becomes_null(self, table: Table, column: Column, position: int, keys: list[tuple[int, ...]]) -> bool:
+        if column.not_null or any(position in key for key in keys):
+            return False
+        facts = self.facts.of((table.name.lower(), column.name.lower()))
+        rate = max(_NULL_RATE[self.tier], _TESTED_NULL_RATE if facts.null_tested else 0.0)
+        return rate > 0 and self.rng.random() < rate
+
+
+def _parents_first(facts: Facts, tier: Tier) -> list[Table]:
+    """The tables to fill, each after the tables it points to; cycles in the schema's own order."""
+    waiting = referenced_tables(facts)
+    done: list[Table] = []
+    while waiting:
+        names = {table.name for table in waiting}
+        free = [t for t in waiting if not any(link.parent in names - {t.name} for link in _links(t, facts, tier))]
+        done += free or waiting[:1]
+        waiting = [table for table in waiting if table not in done]
+    return done
+
+
+def _links(table: Table, facts: Facts, tier: Tier) -> Iterator[Link]:
+    """The foreign keys that hold in `tier`, the inferred ones softly in the loose tier."""
+    positions = {column.name.lower(): place for place, column in enumerate(table.columns)}
+    taken: set[int] = set()
+    for key in table.foreign_keys:
+        parent = facts.schema.by_name[key.parent.lower()]
+        places = {column.name.lower(): place for place, column in enumerate(parent.columns)}
+        link = Link(
+            columns=tuple(positions[name.lower()] for name in key.columns),
+            parent=parent.name,
+            parent_columns=tuple(places[name.lower()] for name in key.parent_columns),
+        )
+        taken.update(link.columns)
+        yield link
+    for child, (parent_table, parent_column) in facts.inferred_foreign_keys:
+        if child[0] == table.name.lower() and positions[child[1]] not in taken:
+            parent = facts.schema.by_name[parent_table]
+            place = [column.name.lower() for column in parent.columns].index(parent_column)
+            taken.add(positions[child[1]])
+            soft = tier == "loose"
+            yield Link(columns=(positions[child[1]],), parent=parent.name, parent_columns=(place,), soft=soft)
+
+
+def _key_positions(table: Table, facts: Facts, tier: Tier) -> list[tuple[int, ...]]:
+    """The declared keys, and outside the loose tier the columns that inferred foreign keys point to."""
+    positions = {column.name.lower(): place for place, column in enumerate(table.columns)}
+    keys = [tuple(positions[name.lower()] for name in key) for key in table.keys]
+    if tier != "loose":
+        keys += [
+            (positions[column],) for column in sorted(inferred_keys(table, facts)) if (positions[column],) not in keys
+        ]
+    return keys
+
+
+def inferred_keys(table: Table, facts: Facts) -> set[str]:
+    """Columns of `table` that joins show to be keys though nothing declares them."""
+    found = {parent[1] for _, parent in facts.inferred_foreign_keys if parent[0] == table.name.lower()}
+    declared = {key[0].lower() for key in table.keys if len(key) == 1}
+    return set() if table.keys and found - declared and len(table.keys[0]) > 1 else found - declared
+
+
+def has_inferred_constraints(facts: Facts) -> bool:
+    """Whether the loose tier differs from the main one."""
+    return bool(facts.inferred_foreign_keys)
+
+
+def _folded(value: Cell) -> Cell:
+    """Keys that an INTEGER or TEXT column would store alike count as one."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 2**52 else value

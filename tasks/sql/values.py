@@ -1,0 +1,151 @@
+"""Values for one column: a random source, the column's type and facts in; a cell out.
+
+Kinds follow the declared type, then the query's constants, then the column's name. INTEGER columns only hold whole
+numbers, so that `x > 5` and `x >= 6` stay the same question; text columns that a query treats as numbers hold numeric
+text of different widths ('9' sorts after '10').
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from tasks.sql.facts import ColumnFacts, Constant
+from tasks.sql.schema import Column
+
+Kind = Literal["integer", "real", "text", "numeric_text", "date", "datetime", "time", "boolean"]
+Cell = int | float | str | None
+
+_WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
+_SMALL_INTEGERS = (1, 2, 2, 3, 5, 7, 10, -4)
+_SMALL_REALS = (0.5, 1.5, 2.25, 2.25, 10.75, -3.5)
+_NUMERIC_TEXTS = ("9", "10", "11", "100", "2", "35", "-3", "7.5")
+_NUMERIC_NAME = re.compile(
+    r"(?:^|_)(?:age|year|count|num|number|price|cost|amount|score|points?|salary|population|weight|height|rank|total|size"
+    r"|area|capacity|grade|level|quantity|qty|attendance|goals|wins?|losses|votes?)(?:_|$)",
+    re.IGNORECASE,
+)
+_DATE_NAME = re.compile(r"(?:^|_)(?:date|dob|birthday|day)(?:_|$)|date$", re.IGNORECASE)
+_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How one instance is filled. `hit` is the chance that a constrained cell satisfies its predicate in a row that
+    aims at gold's WHERE; `spread` draws from wide domains (few ties), otherwise from narrow ones (many)."""
+
+    rows: tuple[int, int]
+    hit: float
+    spread: bool
+    numeric_text: bool
+    hub: bool
+
+
+def kind_of(column: Column, facts: ColumnFacts, style: Style) -> Kind:
+    """What values the column holds in an instance of this style."""
+    declared = column.declared.upper()
+    texts = [value for value in facts.hits + facts.misses if isinstance(value, str)]
+    if "BOOL" in declared:
+        return "boolean"
+    if "DATETIME" in declared or "TIMESTAMP" in declared:
+        return "datetime"
+    if "DATE" in declared or facts.dated or any(_DATE_TEXT.match(text) for text in texts):
+        return "date"
+    if column.affinity == "integer":
+        return "integer"
+    if declared == "TIME":
+        return "time"
+    if column.affinity in ("real", "numeric"):
+        return "real"
+    if column.affinity == "blob" and facts.numeric:
+        return "integer"
+    if facts.numeric or (texts and all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts if text)):
+        return "numeric_text"
+    if not texts and style.numeric_text and (facts.ordered or _NUMERIC_NAME.search(column.name)):
+        return "numeric_text"
+    return "date" if not texts and _DATE_NAME.search(column.name) else "text"
+
+
+def cell(column: Column, facts: ColumnFacts, style: Style, rng: Random, *, aims: bool) -> Cell:
+    """One value for `column`; `aims` says that this row tries to satisfy the query's predicates."""
+    kind = kind_of(column, facts, style)
+    if facts.hits and aims and rng.random() < style.hit:
+        return fitted(rng.choice(facts.hits), column, kind)
+    constants = facts.hits + facts.misses
+    if constants and rng.random() < 0.7:
+        return fitted(rng.choice(constants), column, kind)
+    return fitted(_random_value(kind, facts, style, rng), column, kind)
+
+
+def distinct_cell(column: Column, facts: ColumnFacts, style: Style, rng: Random, number: int) -> Cell:
+    """A value for a key column, the `number`-th of its table: different for every number, whatever the style."""
+    kind = kind_of(column, facts, style)
+    if facts.hits and rng.random() < 0.5:
+        return fitted(rng.choice(facts.hits), column, kind)
+    if kind == "integer":
+        return rng.randint(1, 40) if rng.random() < 0.9 else 41 + number
+    if kind == "real":
+        return rng.randint(1, 400) / 4
+    if kind == "numeric_text":
+        return str(rng.randint(1, 130))
+    if kind in ("date", "datetime", "time"):
+        return fitted(_random_value(kind, facts, style, rng), column, kind)
+    return f"{rng.choice(_WORDS)[:3]}{rng.randint(1, 99)}"
+
+
+def fitted(value: Constant, column: Column, kind: Kind) -> Cell:
+    """`value` as `column` holds it, with the question unchanged: no fractions in INTEGER columns, text in text ones."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return 0
+    if isinstance(value, int) and abs(value) >= 2**62:
+        value = float(value)
+    if column.affinity == "integer" and kind not in ("date", "datetime", "time"):
+        if isinstance(value, str):
+            number = _as_number(value)
+            return value if number is None else math.floor(number)
+        return math.floor(value) if abs(value) < 2**62 else 0
+    if column.affinity in ("real", "numeric") and isinstance(value, str):
+        number = _as_number(value)
+        return value if number is None else number
+    if column.affinity == "text" and not isinstance(value, str):
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else str(value)
+    return value
+
+
+def _random_value(kind: Kind, facts: ColumnFacts, style: Style, rng: Random) -> Constant:
+    numbers = [number for number in map(_as_number, facts.hits + facts.misses) if number is not None]
+    if kind == "integer":
+        if numbers and max(numbers) > 200 and style.spread:
+            return rng.randint(int(min(numbers)) - 5, int(max(numbers)) + 5)
+        return rng.randint(-20, 120) if style.spread else rng.choice(_SMALL_INTEGERS)
+    if kind == "real":
+        if numbers and max(numbers) > 200 and style.spread:
+            return round(rng.uniform(min(numbers), max(numbers)), 2)
+        return round(rng.uniform(-20, 120), 2) if style.spread else rng.choice(_SMALL_REALS)
+    if kind == "numeric_text":
+        return str(rng.randint(-9, 1200)) if style.spread else rng.choice(_NUMERIC_TEXTS)
+    if kind == "boolean":
+        return rng.randint(0, 1)
+    if kind in ("date", "datetime"):
+        years = range(1996, 2022) if style.spread else range(2013, 2016)
+        day = f"{rng.choice(years)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+        return day if kind == "date" else f"{day} {rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
+    if kind == "time":
+        return f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
+    word = rng.choice(_WORDS)
+    return f"{word}{rng.randint(1, 60)}" if style.spread else word
+
+
+def _as_number(value: Constant) -> float | int | None:
+    if isinstance(value, int | float):
+        return value if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and "." not in value else number

@@ -254,7 +254,7 @@ def _check_finite(loss: float, norm: float, step: int) -> None:
 def _check_divergence(losses: Sequence[float], step: int) -> None:
     """A run has diverged when its smoothed loss is 1 nat above twice where it began. Raises TrainingError then.
 
-    Above that even a spike of warm-up has never come back in our runs (assumed for other models, not measured).
+    The bound is a choice, not measured: it lets a warm-up spike pass and ends a run that forgot the language.
     """
     if len(losses) < 2 * SMOOTHED_STEPS:
         return

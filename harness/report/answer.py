@@ -7,7 +7,7 @@ differ in rounding. A share is printed in percent with one decimal, an interval 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,18 +71,7 @@ def display(value: Any, unit: Unit) -> str:
     number = known(value)
     if number is None:
         return MISSING
-    return {
-        "share": lambda x: f"{100 * x:.1f} %",
-        "points": lambda x: f"{_signed(100 * x)} points",
-        "relative": lambda x: f"{_signed(100 * x)} %",
-        "ratio": lambda x: f"{x:.3g} x",
-        "count": _count,
-        "bytes": _bytes,
-        "seconds": _seconds,
-        "tokens/s": lambda x: f"{x:,.0f} tokens/s",
-        "rate": rate,
-        "kappa": lambda x: f"{x:.3f}",
-    }[unit](number)
+    return WRITTEN[unit](number)
 
 
 def interval(low: float | None, high: float | None, unit: Unit = "share") -> str:
@@ -130,3 +119,17 @@ def _seconds(value: float) -> str:
     minutes, seconds = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+WRITTEN: dict[Unit, Callable[[float], str]] = {
+    "share": lambda x: f"{100 * x:.1f} %",
+    "points": lambda x: f"{_signed(100 * x)} points",
+    "relative": lambda x: f"{_signed(100 * x)} %",
+    "ratio": lambda x: f"{x:.3g} x",
+    "count": _count,
+    "bytes": _bytes,
+    "seconds": _seconds,
+    "tokens/s": lambda x: f"{x:,.0f} tokens/s",
+    "rate": rate,
+    "kappa": lambda x: f"{x:.3f}",
+}

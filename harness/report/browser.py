@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from harness.core import OUTCOMES
-from harness.report.data import ReportData, is_missing
+from harness.report.data import ReportData, is_missing, records
 
 CHUNK_ITEMS = 50
 BUDGET_BYTES = 14_000_000  # of the 20 MB a report may have: figures and text take below 3
@@ -81,10 +81,10 @@ def _answers_by_item(data: ReportData, runs: list[str]) -> dict[str, list[dict[s
     """example id -> one record a run: its place among the runs, the primary row, and the other scorers' values."""
     place = {run: number for number, run in enumerate(runs)}
     others: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in data.scores[data.scores["scorer"] != data.scorer].to_dict("records"):
+    for row in records(data.scores[data.scores["scorer"] != data.scorer]):
         others.setdefault((row["run"], row["example_id"]), {})[str(row["scorer"])] = plain(row["value"])
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in data.primary.to_dict("records"):
+    for row in records(data.primary):
         if row["run"] in place:
             more = others.get((row["run"], row["example_id"]), {})
             found.setdefault(row["example_id"], []).append({**row, "place": place[row["run"]], "others": more})
@@ -113,7 +113,7 @@ def _index(data: ReportData, order: list[str], answers: Mapping[str, list[dict[s
         )
     runs = [
         {"label": str(row["label"]), "run": str(row["run"]), "style": str(row["prompt_style"])}
-        for row in data.runs.to_dict("records")
+        for row in records(data.runs)
     ]
     return {"runs": runs, "reasons": list(reasons), "tags": list(tags), "items": items, "chunk": CHUNK_ITEMS}
 

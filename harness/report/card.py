@@ -69,8 +69,8 @@ def _body(report: Report, run: Mapping[str, Any]) -> str:
     data = info.get("data") or {}
     alert = "".join(f"> **Not certified.** {escaped(text)}\n" for text in report.alerts)
     scores = "".join(
-        f"| {PURPOSES[split]} | {display(run[column], 'share')} | {interval(run[f'{split}_low'], run[f'{split}_high'])} "
-        f"| {int(run[f'{split}_n']):,} |\n"
+        f"| {PURPOSES[split]} | {display(run[column], 'share')} "
+        f"| {interval(run[f'{split}_low'], run[f'{split}_high'])} | {int(run[f'{split}_n']):,} |\n"
         for column, split in SCORES.items()
         if not is_missing(run[column])
     )
@@ -95,6 +95,7 @@ def _body(report: Report, run: Mapping[str, Any]) -> str:
         f"| split | score | interval | n |\n|---|---:|---:|---:|\n{scores}\n"
         f"{escaped(report.headline.sentences[0])}\n\n"
         f"## Training\n\n| setting | value |\n|---|---|\n{lines}\n"
-        "## Limits\n\nThe score holds for this task, data and prompt style. The prompt has to be rendered exactly as in "
-        "training; the chat template saved with the checkpoint does that. The licence of the base model applies.\n"
+        "## Limits\n\nThe score holds for this task, data and prompt style. The prompt has to be rendered exactly "
+        "as in training; the chat template saved with the checkpoint does that. The licence of the base model "
+        "applies.\n"
     )

@@ -17,7 +17,7 @@ import pandas as pd
 
 from harness import stats
 from harness.report.answer import Number, interval
-from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing
+from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing, records
 
 UNSCORED_LIMIT = 0.01  # above it a run is not compared (DESIGN.md, "accounting is asserted")
 MARGINS = (0.01, 0.03)  # relative gaps called equivalent; 1-3 % is what the 2023 case study found for LoRA
@@ -61,7 +61,7 @@ def compare_scores(data: ReportData, a: pd.Series[float], b: pd.Series[float]) -
     if a.empty or b.empty:
         return None
     try:
-        pairs = stats.pair_by_id(a.to_dict(), b.to_dict(), COVERAGE)
+        pairs = _paired(a, b)
         clusters = data.clusters(pd.Index(pairs.ids))
         clustered = stats.paired_difference(pairs.a, pairs.b, clusters)
         alone = stats.paired_difference(pairs.a, pairs.b)
@@ -69,7 +69,9 @@ def compare_scores(data: ReportData, a: pd.Series[float], b: pd.Series[float]) -
     except ValueError:  # too few items, or not the same ones: the caller says "cannot be compared"
         return None
     both = [
-        (float(x), float(y)) for x, y in zip(pairs.a, pairs.b, strict=True) if not (is_missing(x) or is_missing(y))
+        (float(x), float(y))
+        for x, y in zip(pairs.a, pairs.b, strict=True)
+        if x == x and y == y and x is not None and y is not None
     ]
     design = (clustered.standard_error / alone.standard_error) ** 2 if alone.standard_error > 0 else 1.0
     return Comparison(
@@ -85,12 +87,17 @@ def compare_scores(data: ReportData, a: pd.Series[float], b: pd.Series[float]) -
     )
 
 
+def _paired(a: pd.Series[float], b: pd.Series[float]) -> stats.PairedItems:
+    first = {str(name): float(value) for name, value in a.items()}
+    return stats.pair_by_id(first, {str(name): float(value) for name, value in b.items()}, COVERAGE)
+
+
 def relative_gap(data: ReportData, a: pd.Series[float], b: pd.Series[float]) -> tuple[float, float, float] | None:
     """(gap, low, high) of mean(a) / mean(b) - 1 over shared items; None where it has no meaning (mean(b) is 0)."""
     compared = compare_scores(data, a, b)
     if compared is None or compared.b <= 0:
         return None
-    pairs = stats.pair_by_id(a.to_dict(), b.to_dict(), COVERAGE)
+    pairs = _paired(a, b)
     ratio = compared.a / compared.b
     linear = [
         None if is_missing(x) or is_missing(y) else (float(x or 0.0) - ratio * float(y or 0.0)) / compared.b + ratio - 1
@@ -124,8 +131,12 @@ def items_needed_sentence(compared: Comparison) -> str:
     """What it would take to decide."""
     needed = more_items(compared)
     if needed is None:
-        return f"The observed difference is 0; the data exclude only differences outside {interval(compared.low, compared.high, 'points')} points."
-    return f"If the true difference is as large as the observed one, about {needed:,} more items would show it (80 % power)."
+        limits = interval(compared.low, compared.high, "points")
+        return f"The observed difference is 0; the data exclude only differences outside {limits} points."
+    return (
+        f"If the true difference is as large as the observed one, about {needed:,} more items would show it "
+        "(80 % power)."
+    )
 
 
 def can_compare(run: Any) -> bool:
@@ -141,7 +152,7 @@ def eligible(data: ReportData, methods: Sequence[str] = ("base", *TRAINED)) -> p
     runs = data.runs
     if runs.empty:
         return runs
-    kept = runs[[can_compare(run) and run["method"] in methods for run in runs.to_dict("records")]]
+    kept = runs[[can_compare(run) and run["method"] in methods for run in records(runs)]]
     return kept.sort_values(["validation_score", "trainable_parameters"], ascending=[False, True], kind="stable")
 
 
@@ -150,7 +161,7 @@ def best(data: ReportData, *methods: str) -> pd.Series[Any] | None:
     runs = eligible(data, methods)
     if runs.empty:
         return None
-    finalists = runs[[run.get("finalist") is True or run.get("finalist") == 1 for run in runs.to_dict("records")]]
+    finalists = runs[[run.get("finalist") is True or run.get("finalist") == 1 for run in records(runs)]]
     return (finalists if not finalists.empty else runs).iloc[0]
 
 

@@ -1,8 +1,8 @@
 """What a report is made of. Goes in: a sweep folder. Comes out: one frozen `ReportData`, all that the report reads.
 
 Nothing else in this package touches the store, so a report can be made (and tested) from plain DataFrames. The columns
-are those of `harness.store.Sweep`: `runs` has one row a run, `scores` one row a (run, split, example, scorer), `examples`
-one row an item. Missing numbers are NaN and stay missing: nothing here turns one into 0.
+are those of `harness.store.Sweep`: `runs` has one row a run, `scores` one row a (run, split, example,
+scorer), `examples` one row an item. Missing numbers are NaN and stay missing: nothing here turns one into 0.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from harness.core import UserError
 
 METHOD_WORDS = {"base": "base", "lora": "LoRA", "full": "full"}
 TRAINED = ("lora", "full")
@@ -35,6 +33,26 @@ SETTINGS = (
     "curation",
     "few_shot",
 )  # with the seed, what tells two runs of a sweep apart
+
+LOG_COLUMNS = ["step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second"]
+TEXT_COLUMNS = (
+    "run",
+    "label",
+    "method",
+    "prompt_style",
+    "status",
+    "failed_stage",
+    "failed_reason",
+    "sample_route",
+    "note",
+)
+NUMBER_COLUMNS = (
+    *("rank", "alpha", "dropout", "learning_rate", "epochs", "batch_size", "seed", "train_size", "few_shot"),
+    *(f"{split}_{part}" for split in ("validation", "test") for part in ("score", "low", "high", "n")),
+    *("right", "wrong", "unparsed", "truncated", "unscored"),
+    *("trainable_parameters", "checkpoint_bytes", "train_seconds", "train_tokens", "train_tokens_per_second"),
+    *("peak_memory_bytes", "final_loss", "sample_seconds", "sample_tokens_per_second"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +124,33 @@ def load_report_data(folder: Path) -> ReportData:
     from harness.store import Sweep
 
     sweep = Sweep(folder)
-    info, runs = sweep.info, sweep.runs()
-    if not info:
-        raise UserError(f"{folder} holds no sweep.json; give the folder of a sweep, such as results/<name>")
+    info, runs = sweep.info, typed_runs(sweep.runs())
     return ReportData(
         info=info,
         runs=runs,
         scores=sweep.scores(),
         examples=sweep.examples(),
         prompts={str(style): sweep.prompts(str(style)) for style in runs["prompt_style"].dropna().unique()},
-        logs={str(run): sweep.train_log(str(run)) for run in runs.loc[runs["method"].isin(TRAINED), "run"]},
+        logs={
+            str(run): sweep.train_log(str(run)).reindex(columns=LOG_COLUMNS)
+            for run in runs.loc[runs["method"].isin(TRAINED), "run"]
+        },
         certificate=sweep.certificate(),
         earlier=_earlier_sweeps(folder, info),
     )
+
+
+def typed_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """`runs` with every column the report reads, numbers as numbers: a column of None alone has no type of its own."""
+    table = runs.reindex(columns=[*dict.fromkeys([*runs.columns, *TEXT_COLUMNS, *NUMBER_COLUMNS])])
+    for column in NUMBER_COLUMNS:
+        table[column] = pd.to_numeric(table[column])
+    return table
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dicts."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def is_missing(value: Any) -> bool:

@@ -115,7 +115,9 @@ def _cell(axes: Axes, at: tuple[int, int], row: Mapping[str, Any]) -> None:
     x, y = at
     box = (x - 0.47, y - 0.45)
     if row["score"] is None:
-        axes.add_patch(Rectangle(box, 0.94, 0.9, facecolor=TOKENS["soft"], edgecolor=TOKENS["muted"], hatch="////", lw=0))
+        axes.add_patch(
+            Rectangle(box, 0.94, 0.9, facecolor=TOKENS["soft"], edgecolor=TOKENS["muted"], hatch="////", lw=0)
+        )
         colour = TOKENS["alert"] if row["status"] == "failed" else TOKENS["muted"]
         axes.text(x, y, row["status"], ha="center", va="center", color=colour, fontsize=8.5, weight="bold")
         return
@@ -131,7 +133,13 @@ def rank_figure(finding: Finding) -> Picture:
 
     def draw(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        _curve(axes, [row for row in finding.rows if row["method"] == "lora"], "rank", "lora", "LoRA, best rate of each rank")
+        _curve(
+            axes,
+            [row for row in finding.rows if row["method"] == "lora"],
+            "rank",
+            "lora",
+            "LoRA, best rate of each rank",
+        )
         for row in finding.rows:
             if row["method"] != "lora":
                 axes.axhline(row["score"], color=TOKENS[row["method"]], linewidth=1.2, linestyle=(0, (4, 3)))
@@ -234,7 +242,9 @@ def train_size_figure(finding: Finding) -> Picture:
 def _curve(axes: Axes, rows: Rows, x: str, token: str, name: str) -> None:
     rows = sorted((row for row in rows if row["score"] is not None), key=lambda row: float(row[x]))
     xs, ys = [row[x] for row in rows], [row["score"] for row in rows]
-    axes.fill_between(xs, [row["low"] for row in rows], [row["high"] for row in rows], color=TOKENS[token], alpha=0.14, lw=0)
+    axes.fill_between(
+        xs, [row["low"] for row in rows], [row["high"] for row in rows], color=TOKENS[token], alpha=0.14, lw=0
+    )
     axes.plot(xs, ys, color=TOKENS[token], marker=MARKERS[token], markersize=5, linewidth=1.6, label=name)
 
 

@@ -17,7 +17,7 @@ from harness.report.comparison import (
     eligible,
     items_needed_sentence,
 )
-from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing
+from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing, records
 from harness.report.plots_cost import PANELS
 
 COSTS: tuple[tuple[str, str, Unit], ...] = (
@@ -41,7 +41,9 @@ def cost(data: ReportData) -> Finding:
     if lora is not None and full is not None:
         shares = {name: _share(lora[column], full[column]) for column, name, _ in COSTS}
         told = [f"{_percent(share)} of the {name}" for name, share in shares.items() if share is not None]
-        sentences.append(f"{lora['label']} against {full['label']}: {'; '.join(told)}." if told else "Costs were not recorded.")
+        sentences.append(
+            f"{lora['label']} against {full['label']}: {'; '.join(told)}." if told else "Costs were not recorded."
+        )
         parameters = shares["trainable parameters"]
         disk = shares["checkpoint on disk"]
         verdict = _cost_verdict(parameters, disk) or verdict
@@ -62,7 +64,7 @@ def cost(data: ReportData) -> Finding:
         tone="answer" if lora is not None and full is not None else "unsure",
         sentences=tuple(sentences),
         numbers=(*numbers, *serving),
-        rows=tuple(_cost_row(run) for run in runs.to_dict("records")),
+        rows=tuple(_cost_row(run) for run in records(runs)),
     )
 
 
@@ -75,7 +77,9 @@ def _percent(share: float) -> str:
 
 
 def _cost_verdict(parameters: float | None, disk: float | None) -> str:
-    parts = [f"{_percent(share)} of the {name}" for share, name in ((parameters, "parameters"), (disk, "disk")) if share]
+    parts = [
+        f"{_percent(share)} of the {name}" for share, name in ((parameters, "parameters"), (disk, "disk")) if share
+    ]
     return f"LoRA trains {' and '.join(parts)}".replace("and", "and takes", 1) if len(parts) == 2 else ""
 
 
@@ -116,7 +120,7 @@ def context(data: ReportData) -> Finding:
         return missing(8, key, question, why)
     split = "test" if not is_missing(ours["test_score"]) else "validation"
     rows = [_context_row(str(ours["label"]), "this", ours, split)]
-    rows += [_context_row(str(run["label"]), "reference", run, split) for run in references.to_dict("records")
+    rows += [_context_row(str(run["label"]), "reference", run, split) for run in records(references)
              if known(run[f"{split}_score"]) is not None]  # fmt: skip
     sentences = [text for _, run in references.iterrows() if (text := _against_reference(data, ours, run, split))]
     for sweep in data.earlier:
@@ -128,7 +132,9 @@ def context(data: ReportData) -> Finding:
         number=8,
         key=key,
         question=question,
-        verdict=f"{ahead} of {plural(len(rows) - 1, 'other')} clearly ahead" if ahead else "None of the others is clearly ahead",
+        verdict=f"{ahead} of {plural(len(rows) - 1, 'other')} clearly ahead"
+        if ahead
+        else "None of the others is clearly ahead",
         tone="answer",
         sentences=tuple(sentences),
         numbers=tuple(
@@ -178,7 +184,9 @@ def trust(data: ReportData, alerts: tuple[str, ...]) -> Finding:
         tone="warning" if tone == "warning" else "unsure" if tone == "unsure" else "answer",
         sentences=(
             *alerts,
-            f"The certificate passes {passed} of {plural(len(parts), 'check')}." if parts else "There is no certificate.",
+            f"The certificate passes {passed} of {plural(len(parts), 'check')}."
+            if parts
+            else "There is no certificate.",
             *doubts,
             _seed_sentence(data),
             *_judge_sentences(data),
@@ -189,7 +197,11 @@ def trust(data: ReportData, alerts: tuple[str, ...]) -> Finding:
 
 
 def _certificate_doubts(parts: list[Any]) -> list[str]:
-    return [f"{part.get('part')}: {part.get('name')}: {part.get('detail')}" for part in parts if part.get("status") != "pass"]
+    return [
+        f"{part.get('part')}: {part.get('name')}: {part.get('detail')}"
+        for part in parts
+        if part.get("status") != "pass"
+    ]
 
 
 def _accounting(data: ReportData) -> list[str]:
@@ -198,14 +210,17 @@ def _accounting(data: ReportData) -> list[str]:
     for status in ("failed", "pending"):
         n = int((runs["status"] == status).sum()) if len(runs) else 0
         told += [f"{plural(n, 'run')} {status}."] if n else []
-    for run in runs.to_dict("records"):
-        unscored, n = known(run.get("unscored")) or 0.0, known(run["validation_n"]) or 0.0
-        if unscored + n > 0 and unscored / (unscored + n) > UNSCORED_LIMIT:
-            told.append(f"{run['label']} has {display(unscored / (unscored + n), 'share')} unscored items and is not compared.")
+    for run in records(runs):
+        unscored, scored = known(run.get("unscored")) or 0.0, known(run["validation_n"]) or 0.0
+        if unscored + scored > 0 and unscored / (unscored + scored) > UNSCORED_LIMIT:
+            share = display(unscored / (unscored + scored), "share")
+            told.append(f"{run['label']} has {share} unscored items and is not compared.")
     source = data.info.get("data") or {}
     for name, word in (("broken", "broken row"), ("unusable", "item with unusable gold")):
         n = int(source.get(name) or 0)
-        told += [f"{plural(n, word, word.replace('item', 'items') if name == 'unusable' else '')} left out."] if n else []
+        told += (
+            [f"{plural(n, word, word.replace('item', 'items') if name == 'unusable' else '')} left out."] if n else []
+        )
     return [*told, *(str(warning) for warning in data.info.get("warnings") or [])]
 
 
@@ -214,8 +229,9 @@ def _seed_sentence(data: ReportData) -> str:
     if not spreads:
         return "Seed variance: not measured (one seed a setting)."
     name, spread = spreads[0]
+    deviation = display(spread.standard_deviation, "share").removesuffix(" %")
     return (
-        f"Over {spread.num_seeds} seeds of {name} the validation score varies by {display(spread.standard_deviation, 'share')[:-2]}"
+        f"Over {spread.num_seeds} seeds of {name} the validation score varies by {deviation}"
         f" points (standard deviation; mean {display(spread.mean, 'share')} {interval(spread.low, spread.high)})."
     )
 
@@ -249,8 +265,14 @@ def _judge_sentences(data: ReportData) -> list[str]:
             told.append(f"{judge} and {data.scorer} share no scored item.")
             continue
         kappa = stats.cohen_kappa((both["judge"] >= 1).tolist(), (both["ours"] >= 1).tolist())
-        value = "undefined, one verdict only" if kappa.kappa is None else f"kappa {kappa.kappa:.3f} {interval(kappa.low, kappa.high, 'kappa')}"
-        told.append(f"{judge} agrees with {data.scorer} on {display(kappa.observed, 'share')} of {kappa.n:,} answers ({value}).")
+        value = (
+            "undefined, one verdict only"
+            if kappa.kappa is None
+            else f"kappa {kappa.kappa:.3f} {interval(kappa.low, kappa.high, 'kappa')}"
+        )
+        told.append(
+            f"{judge} agrees with {data.scorer} on {display(kappa.observed, 'share')} of {kappa.n:,} answers ({value})."
+        )
     return told
 
 
@@ -260,7 +282,12 @@ def _trust_numbers(data: ReportData) -> list[Number]:
     unscored = int(primary["value"].isna().sum()) if total else 0
     runs = int((data.runs["status"] == "done").sum()) if len(data.runs) else 0
     numbers = [
-        Number(name="runs finished", value=runs / len(data.runs) if len(data.runs) else None, unit="share", n=len(data.runs)),
+        Number(
+            name="runs finished",
+            value=runs / len(data.runs) if len(data.runs) else None,
+            unit="share",
+            n=len(data.runs),
+        ),
         Number(name="answers not scored", value=unscored / total if total else None, unit="share", n=total),
     ]
     pair = [run for run in (best(data, "lora"), best(data, "full")) if run is not None]

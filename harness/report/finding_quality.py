@@ -86,7 +86,11 @@ def _change_verdict(compared: Comparison, won: tuple[int, int]) -> str:
 
 
 def _change_sentences(
-    data: ReportData, runs: tuple[pd.Series[Any], pd.Series[Any]], split: str, compared: Comparison, won: tuple[int, int]
+    data: ReportData,
+    runs: tuple[pd.Series[Any], pd.Series[Any]],
+    split: str,
+    compared: Comparison,
+    won: tuple[int, int],
 ) -> tuple[str, ...]:
     base, trained = runs
     text = (
@@ -116,7 +120,7 @@ def _format_share(data: ReportData, run: pd.Series[Any], split: str) -> Number:
 
 def _reasons(data: ReportData, run: pd.Series[Any], split: str) -> list[Mapping[str, Any]]:
     rows = data.outcomes(run["run"], split)
-    counts = rows.groupby(["outcome", "why"]).size()
+    counts: dict[Any, Any] = rows.groupby(["outcome", "why"]).size().to_dict()
     return [
         {"label": run["label"], "outcome": word, "why": str(why), "count": int(n), "share": int(n) / len(rows)}
         for (word, why), n in sorted(counts.items(), key=lambda item: (OUTCOMES.index(item[0][0]), -item[1]))
@@ -175,11 +179,14 @@ def _undecided_gap(compared: Comparison) -> str:
     text = items_needed_sentence(compared)
     if needed is None:
         return text
-    return f"{text} If there is none, about {plural(needed, 'more item')} would show that they are equivalent within {100 * margin:.0f} %."
+    return (
+        f"{text} If there is none, about {plural(needed, 'more item')} would show that they are equivalent within "
+        f"{100 * margin:.0f} %."
+    )
 
 
 def _gap_rows(data: ReportData, lora: pd.Series[Any], full: pd.Series[Any]) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for split in ("test", "validation"):
         gap = relative_gap(data, data.items(lora["run"], split), data.items(full["run"], split))
         if gap is not None:
@@ -209,7 +216,8 @@ def where_they_differ(data: ReportData) -> Finding:
         verdict=f"On {len(marked)} of {plural(len(rows), 'slice')}" if marked else "No slice tells them apart",
         tone="answer" if marked else "unsure",
         sentences=(
-            f"{first['label']} against {second['label']}, by tag, with Holm's adjustment for {plural(len(rows), 'comparison')}.",
+            f"{first['label']} against {second['label']}, by tag, with Holm's adjustment for "
+            f"{plural(len(rows), 'comparison')}.",
             f"The difference holds on {named}."
             if marked
             else f"That is no proof of equality: the widest interval ({widest['name']}, n={widest['n']:,}) runs from "
@@ -217,7 +225,9 @@ def where_they_differ(data: ReportData) -> Finding:
             split_sentence(split),
         ),
         numbers=tuple(
-            Number(name=row["name"], value=row["difference"], unit="points", low=row["low"], high=row["high"], n=row["n"])
+            Number(
+                name=row["name"], value=row["difference"], unit="points", low=row["low"], high=row["high"], n=row["n"]
+            )
             for row in (marked or rows)[:5]
         ),
         rows=tuple(sorted(rows, key=lambda row: row["difference"])),

@@ -24,7 +24,7 @@ from harness.report.comparison import (
     one_seed,
     relative_gap,
 )
-from harness.report.data import METHOD_WORDS, TRAINED, ReportData, is_missing
+from harness.report.data import METHOD_WORDS, TRAINED, ReportData, records
 
 PUBLISHED_RATIO = 10.0  # best LoRA over best full learning rate: LoRA Without Regret, 2025
 BREAKS_BELOW = 0.5  # of the method's best score
@@ -63,7 +63,11 @@ def learning_rate(data: ReportData) -> Finding:
         tone="answer" if any(len(_rates(rows, method)) > 1 for method in found) else "unsure",
         sentences=(
             *(_zones(data, grid, method) for method in found),
-            *((f"The best rates are {display(ratio, 'ratio')} apart; {PUBLISHED_RATIO:.0f} x is published.",) if ratio else ()),
+            *(
+                (f"The best rates are {display(ratio, 'ratio')} apart; {PUBLISHED_RATIO:.0f} x is published.",)
+                if ratio
+                else ()
+            ),
             *_edges(rows, found),
         ),
         numbers=tuple(numbers),
@@ -74,9 +78,12 @@ def learning_rate(data: ReportData) -> Finding:
 def _cells(grid: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a (method, rank, learning rate): the mean score of its finished seeds, or why there is none."""
     rows = []
-    for (method, rank, learning_rate), runs in grid.groupby(["method", "rank", "learning_rate"], dropna=False):
+    cells: Any = grid.groupby(["method", "rank", "learning_rate"], dropna=False)
+    for (method, rank, learning_rate), runs in cells:
         scores = runs["validation_score"].dropna()
-        status = "done" if len(scores) else "failed" if (runs["status"] == "failed").any() else str(runs["status"].iloc[0])
+        status = (
+            "done" if len(scores) else "failed" if (runs["status"] == "failed").any() else str(runs["status"].iloc[0])
+        )
         rows.append(
             {
                 "method": str(method),
@@ -106,8 +113,8 @@ def _ratio(found: Mapping[str, Mapping[str, Any]]) -> float | None:
 def _zones(data: ReportData, grid: pd.DataFrame, method: str) -> str:
     """Which rates are as good as the best, worse, or broken, each rate at its best rank."""
     mine = one_seed(grid[grid["method"] == method])
-    leaders = {
-        float(value): runs.sort_values("validation_score", ascending=False).iloc[0]
+    leaders: dict[float, Any] = {
+        float(str(value)): runs.sort_values("validation_score", ascending=False).iloc[0]
         for value, runs in mine.groupby("learning_rate")
     }
     scored = {value: run for value, run in leaders.items() if can_compare(run)}
@@ -119,7 +126,9 @@ def _zones(data: ReportData, grid: pd.DataFrame, method: str) -> str:
     for run, item in zip(others, compared, strict=True):
         worse = item is not None and next(adjusted) <= 0.05
         broken = float(run["validation_score"]) < BREAKS_BELOW * float(top["validation_score"])
-        words["breaks" if worse and broken else "degrades" if worse else "works"].append(rate(float(run["learning_rate"])))
+        words["breaks" if worse and broken else "degrades" if worse else "works"].append(
+            rate(float(run["learning_rate"]))
+        )
     words["breaks"] += [rate(value) for value, run in leaders.items() if run["status"] == "failed"]
     parts = [f"{word} at {', '.join(sorted(rates, key=float))}" for word, rates in words.items() if rates]
     return f"{METHOD_WORDS[method]} {'; '.join(parts)}."
@@ -136,7 +145,9 @@ def _edges(rows: list[dict[str, Any]], found: Mapping[str, Mapping[str, Any]]) -
         rates = _rates(rows, method)
         if len(rates) > 1 and peak["learning_rate"] in (rates[0], rates[-1]):
             side = "lowest" if peak["learning_rate"] == rates[0] else "highest"
-            told.append(f"For {METHOD_WORDS[method]} the best is the {side} rate tried: a better one may lie beyond the grid.")
+            told.append(
+                f"For {METHOD_WORDS[method]} the best is the {side} rate tried: a better one may lie beyond the grid."
+            )
     return told
 
 
@@ -147,9 +158,9 @@ def rank_effect(data: ReportData) -> Finding:
     if pivot is None:
         return missing(4, key, question, "No LoRA run finished with a score that may be compared.")
     grid = one_seed(alike(data, pivot, "rank", "alpha", "learning_rate", methods=("lora",)))
-    leaders = {
-        float(rank): runs.sort_values("validation_score", ascending=False).iloc[0]
-        for rank, runs in grid[[can_compare(run) for run in grid.to_dict("records")]].groupby("rank")
+    leaders: dict[float, Any] = {
+        float(str(rank)): runs.sort_values("validation_score", ascending=False).iloc[0]
+        for rank, runs in grid[[can_compare(run) for run in records(grid)]].groupby("rank")
     }
     if len(leaders) < 2:
         return missing(4, key, question, "Only one rank was trained and scored; give several, such as RANKS=8,64.")
@@ -168,16 +179,25 @@ def rank_effect(data: ReportData) -> Finding:
         verdict=verdict,
         tone="answer" if tone else "unsure",
         sentences=(
-            f"Each rank at its best learning rate: r{lowest['rank']:g} scores {display(lowest['validation_score'], 'share')}, "
-            f"the best, r{top['rank']:g}, {display(top['validation_score'], 'share')}.",
+            f"Each rank at its best learning rate: r{lowest['rank']:g} scores "
+            f"{display(lowest['validation_score'], 'share')}, the best, r{top['rank']:g}, "
+            f"{display(top['validation_score'], 'share')}.",
             sentence,
         ),
         numbers=tuple(
-            Number(name=f"r{rank:g} over r{min(leaders):g}", value=item.difference, unit="points", low=item.low,
-                   high=item.high, n=item.n)
+            Number(
+                name=f"r{rank:g} over r{min(leaders):g}",
+                value=item.difference,
+                unit="points",
+                low=item.low,
+                high=item.high,
+                n=item.n,
+            )
             for rank, item in sorted(tested.items())
-        ),  # fmt: skip
-        rows=tuple(_score_row(run, method=run["method"], rank=known(run["rank"])) for run in [*leaders.values(), *context]),
+        ),
+        rows=tuple(
+            _score_row(run, method=run["method"], rank=known(run["rank"])) for run in [*leaders.values(), *context]
+        ),
     )
 
 
@@ -187,7 +207,11 @@ def _rank_verdict(
     helps = [rank for rank, item in tested.items() if item.difference > 0 and adjusted[rank] <= 0.05]
     if helps:
         first = min(helps)
-        return f"Yes, from r{first:g} on", f"The gain over the lowest rank holds after Holm's adjustment for {len(tested)} ranks.", True
+        return (
+            f"Yes, from r{first:g} on",
+            f"The gain over the lowest rank holds after Holm's adjustment for {len(tested)} ranks.",
+            True,
+        )
     highest, lowest = max(tested), min(leaders)
     items = [data.items(leaders[rank]["run"], "validation") for rank in (highest, lowest)]
     gap = relative_gap(data, *items)
@@ -202,7 +226,9 @@ def prompt_style(data: ReportData) -> Finding:
     key, question = "prompt-style", "Does the prompt style matter, and does it make training more stable?"
     grid = _varied(data, ("prompt_style", "learning_rate"), "prompt_style")
     if grid.empty:
-        return missing(5, key, question, "One prompt style was trained and scored; give several in the sweep's `prompt_style`.")
+        return missing(
+            5, key, question, "One prompt style was trained and scored; give several in the sweep's `prompt_style`."
+        )
     styles = grid.groupby("prompt_style")["validation_score"].max().sort_values(ascending=False).index
     first, rivals = str(styles[0]), [str(style) for style in styles[1:]]
     compared = {style: _style_comparison(data, grid, first, style) for style in rivals}
@@ -210,11 +236,23 @@ def prompt_style(data: ReportData) -> Finding:
     if not tested:
         return missing(5, key, question, "No learning rate was trained with two prompt styles on shared items.")
     adjusted = stats.holm([item.p_value for item in tested.values()])
-    beaten = [style for (style, item), p in zip(tested.items(), adjusted, strict=True) if p <= 0.05 and item.difference > 0]
-    ahead = [style for (style, item), p in zip(tested.items(), adjusted, strict=True) if p <= 0.05 and item.difference < 0]
-    verdict = f"Yes: {first} beats {', '.join(beaten)}" if beaten else f"Yes: {', '.join(ahead)} ahead" if ahead else "Cannot tell"
-    spread = grid.groupby("prompt_style")["validation_score"].agg(lambda scores: scores.max() - scores.min())
-    several = grid.groupby("prompt_style")["learning_rate"].nunique()
+    beaten = [
+        style for (style, item), p in zip(tested.items(), adjusted, strict=True) if p <= 0.05 and item.difference > 0
+    ]
+    ahead = [
+        style for (style, item), p in zip(tested.items(), adjusted, strict=True) if p <= 0.05 and item.difference < 0
+    ]
+    verdict = (
+        f"Yes: {first} beats {', '.join(beaten)}"
+        if beaten
+        else f"Yes: {', '.join(ahead)} ahead"
+        if ahead
+        else "Cannot tell"
+    )
+    rates = grid.groupby("learning_rate")["prompt_style"].nunique()
+    shared = grid[grid["learning_rate"].isin(rates[rates == len(styles)].index)]
+    spread = shared.groupby("prompt_style")["validation_score"].agg(lambda scores: scores.max() - scores.min())
+    several = shared.groupby("prompt_style")["learning_rate"].nunique()
     return Finding(
         number=5,
         key=key,
@@ -225,13 +263,21 @@ def prompt_style(data: ReportData) -> Finding:
             "Runs that differ in the prompt style alone, averaged by item over the learning rates both styles share.",
             *((items_needed_sentence(next(iter(tested.values()))),) if not (beaten or ahead) else ()),
             *(
-                f"Across {several[style]} learning rates the score of {style} moves by {display(spread[style], 'share')[:-2]} points."
+                f"Across {several[style]} shared learning rates the score of {style} moves by "
+                f"{100 * spread[style]:.1f} points."
                 for style in styles
-                if several[style] > 1
+                if several.get(style, 0) > 1
             ),
         ),
         numbers=tuple(
-            Number(name=f"{first} over {style}", value=item.difference, unit="points", low=item.low, high=item.high, n=item.n)
+            Number(
+                name=f"{first} over {style}",
+                value=item.difference,
+                unit="points",
+                low=item.low,
+                high=item.high,
+                n=item.n,
+            )
             for style, item in tested.items()
         ),
         rows=tuple(
@@ -247,17 +293,21 @@ def _varied(data: ReportData, varying: tuple[str, ...], axis: str) -> pd.DataFra
         if pivot is None:
             continue
         grid = one_seed(alike(data, pivot, *varying, methods=(str(pivot["method"]),)))
-        grid = grid[[can_compare(run) for run in grid.to_dict("records")]]
+        grid = grid[[can_compare(run) for run in records(grid)]]
         if grid[axis].nunique() > 1:
             return grid
     return data.runs.head(0)
 
 
 def _style_comparison(data: ReportData, grid: pd.DataFrame, a: str, b: str) -> Comparison | None:
-    rates = set(grid.loc[grid["prompt_style"] == a, "learning_rate"]) & set(grid.loc[grid["prompt_style"] == b, "learning_rate"])
+    rates = set(grid.loc[grid["prompt_style"] == a, "learning_rate"]) & set(
+        grid.loc[grid["prompt_style"] == b, "learning_rate"]
+    )
     means = []
     for style in (a, b):
-        runs = grid[(grid["prompt_style"] == style) & grid["learning_rate"].isin(rates)].drop_duplicates("learning_rate")
+        runs = grid[(grid["prompt_style"] == style) & grid["learning_rate"].isin(rates)].drop_duplicates(
+            "learning_rate"
+        )
         columns = [data.items(run, "validation") for run in runs["run"]]
         means.append(pd.concat(columns, axis=1).mean(axis=1, skipna=False) if columns else pd.Series(dtype=float))
     return compare_scores(data, means[0], means[1])
@@ -279,7 +329,9 @@ def train_size(data: ReportData) -> Finding | None:
         number=10,
         key="train-size",
         question="Would more or cleaner training data help?",
-        verdict=("More data helps" if compared.low > 0 else "Less data did better") if compared.decided else "Cannot tell",
+        verdict=("More data helps" if compared.low > 0 else "Less data did better")
+        if compared.decided
+        else "Cannot tell",
         tone="answer" if compared.decided else "unsure",
         sentences=(
             f"{sizes[1]} examples against {sizes[0]}, all else equal: {display(compared.difference, 'points')} "

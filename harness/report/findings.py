@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.core import UserError
 from harness.report.answer import Finding, Number, display, interval, plural
-from harness.report.data import ReportData, is_missing
+from harness.report.data import ReportData, is_missing, records
 from harness.report.finding_context import context, cost, trust
 from harness.report.finding_quality import lora_or_full, what_changed, where_they_differ
 from harness.report.finding_training import learning_rate, prompt_style, rank_effect, train_size
@@ -35,7 +35,7 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A sweep, answered. `alerts` are reasons not to act on any number; `selection` is None when nothing can be chosen."""
+    """A sweep, answered. `alerts` are reasons not to act on any number; `selection` is None without a choice."""
 
     data: ReportData
     alerts: tuple[str, ...]
@@ -49,8 +49,7 @@ class Report:
         if self.headline.recommended is None:
             return None
         rows = self.data.runs[self.data.runs["run"] == self.headline.recommended]
-        record: Mapping[str, Any] = rows.to_dict("records")[0]
-        return record
+        return records(rows)[0]
 
 
 def report(data: ReportData) -> Report:
@@ -85,7 +84,7 @@ def reasons_for_alarm(data: ReportData) -> tuple[str, ...]:
         told.append("The sweep ran with --allow-uncertified.")
     notes = data.runs["note"].fillna("").astype(str) if "note" in data.runs else pd.Series(dtype=str)
     forced = data.runs[notes.str.contains("forced", case=False)] if len(notes) else data.runs
-    told += [f"{run['label']} was forced: {run['note']}" for run in forced.to_dict("records")]
+    told += [f"{run['label']} was forced: {run['note']}" for run in records(forced)]
     return tuple(told)
 
 
@@ -102,7 +101,7 @@ def _selection(data: ReportData) -> Selection | None:
 def _headline(data: ReportData, chosen: Selection | None) -> Headline:
     if chosen is None:
         return _nothing_to_choose(data)
-    rows = {str(run["run"]): run for run in data.runs.to_dict("records")}
+    rows = {str(run["run"]): run for run in records(data.runs)}
     best, recommended = rows[chosen.best], rows[chosen.recommended]
     split = "validation" if is_missing(recommended["test_score"]) else "test"
     score = _score_number(recommended, split)
@@ -132,11 +131,15 @@ def _choice_sentences(
     if compared == 1:
         return ("There is no other finished run to choose from.",)
     if len(chosen.tied) == 1:
-        return (f"It is the best of {plural(compared, 'compared run')}, told apart from every other one on validation.",)
-    why = "" if chosen.best == chosen.recommended else (
-        f" It is the cheapest that cannot be told apart from the best, {best['label']} ({_score_number(best, 'validation')})."
-    )  # fmt: skip
-    named = ", ".join(others[:NAMES_SHOWN]) + (f" and {len(others) - NAMES_SHOWN} more" if len(others) > NAMES_SHOWN else "")
+        return (
+            f"It is the best of {plural(compared, 'compared run')}, told apart from every other one on validation.",
+        )
+    top = f"{best['label']} ({_score_number(best, 'validation')})"
+    same = chosen.best == chosen.recommended
+    why = "" if same else f" It is the cheapest that cannot be told apart from the best, {top}."
+    named = ", ".join(others[:NAMES_SHOWN]) + (
+        f" and {len(others) - NAMES_SHOWN} more" if len(others) > NAMES_SHOWN else ""
+    )
     also = f" Nor can {named}." if others and why else f" It cannot be told apart from {named}." if others else ""
     return (f"Chosen from {plural(compared, 'compared run')} on validation.{why}{also}",)
 
@@ -158,10 +161,12 @@ def _optimism_sentence(data: ReportData, chosen: Selection) -> str:
 
 
 def _nothing_to_choose(data: ReportData) -> Headline:
-    counts = data.runs["status"].value_counts() if len(data.runs) else {}
-    told = [f"{plural(int(n), 'run')} {status}" for status, n in dict(counts).items()]
-    failed = data.runs[data.runs["status"] == "failed"].to_dict("records") if len(data.runs) else []
-    reasons = [f"{run['label']} failed in {run['failed_stage']}: {run['failed_reason']}" for run in failed[:NAMES_SHOWN]]
+    counts = data.runs["status"].value_counts().to_dict() if len(data.runs) else {}
+    told = [f"{plural(int(n), 'run')} {status}" for status, n in counts.items()]
+    failed = records(data.runs[data.runs["status"] == "failed"]) if len(data.runs) else []
+    reasons = [
+        f"{run['label']} failed in {run['failed_stage']}: {run['failed_reason']}" for run in failed[:NAMES_SHOWN]
+    ]
     return Headline(
         verdict="No run can be recommended",
         sentences=(f"{', '.join(told) or 'The sweep has no runs'}: no two graded items to choose on.", *reasons),

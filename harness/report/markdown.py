@@ -32,11 +32,14 @@ def markdown(report: Report, pictures: Mapping[str, Picture]) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 -- the output is Markdown: `finalize` escapes for it
+        autoescape=False,
         finalize=lambda value: value if isinstance(value, Trusted) else escaped(value),
     )
     rows = [
-        [*(" ".join(filter(None, (value_text(run, column), more_text(run, column)))) for column in COLUMNS), note_text(run)]
+        [
+            *(" ".join(filter(None, (value_text(run, column), more_text(run, column)))) for column in COLUMNS),
+            note_text(run),
+        ]
         for run in ordered(report.data.runs)
     ]
     return environment.get_template("report.md.jinja").render(

@@ -101,13 +101,17 @@ def _runs_sentence(report: Report) -> str:
     runs = report.data.runs
     counts = runs["status"].value_counts().to_dict() if len(runs) else {}
     told = ", ".join(f"{n} {status}" for status, n in counts.items())
-    return f"{plural(len(runs), 'run')}: {told}. The bar counts validation items." if counts else "The sweep has no runs."
+    return (
+        f"{plural(len(runs), 'run')}: {told}. The bar counts validation items." if counts else "The sweep has no runs."
+    )
 
 
 def _footer(report: Report, items: PackedItems) -> list[str]:
     info = report.data.info
     versions = ", ".join(f"{name} {value}" for name, value in (info.get("versions") or {}).items())
-    hashes = ", ".join(f"{name} {value}" for name, value in ((report.data.certificate or {}).get("hashes") or {}).items())
+    hashes = ", ".join(
+        f"{name} {value}" for name, value in ((report.data.certificate or {}).get("hashes") or {}).items()
+    )
     data = info.get("data") or {}
     told = [
         f"Made by: {info.get('command')}" if info.get("command") else "",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.report.answer import Finding, Unit, display, rate
-from harness.report.data import ReportData, is_missing
+from harness.report.answer import Finding, Unit, display
+from harness.report.data import ReportData
 from harness.report.svg import MARKERS, TOKENS, Picture, label, picture, quiet
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CURVES_SHOWN = 8
 
 def cost_figure(finding: Finding) -> Picture:
     """Score against each cost; the line joins the runs that no other run beats on both."""
-    panels = [panel for panel in PANELS if any(row[panel[0]] is not None for row in finding.rows)]
+    panels = [panel for panel in PANELS if any(row[panel[0]] for row in finding.rows)]
 
     def draw(canvas: Canvas) -> None:
         grid = canvas.subplots((len(panels) + 1) // 2, min(2, len(panels)), sharey=True, squeeze=False)
@@ -43,7 +43,9 @@ def cost_figure(finding: Finding) -> Picture:
 
 def pareto_front(points: Sequence[tuple[float, float]], *, more_is_better: bool) -> list[int]:
     """The places of the (cost, score) points that no other point beats or equals on both, cheapest first."""
-    order = sorted(range(len(points)), key=lambda at: (-points[at][0] if more_is_better else points[at][0], -points[at][1]))
+    order = sorted(
+        range(len(points)), key=lambda at: (-points[at][0] if more_is_better else points[at][0], -points[at][1])
+    )
     front: list[int] = []
     for at in order:
         if not front or points[at][1] > points[front[-1]][1]:
@@ -53,7 +55,10 @@ def pareto_front(points: Sequence[tuple[float, float]], *, more_is_better: bool)
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], panel: tuple[str, str, Unit, bool]) -> None:
     column, title, unit, more = panel
-    here = [row for row in rows if row[column] is not None]
+    here = [row for row in rows if row[column]]  # no cost (the base's parameters) has no place on a log axis
+    if not here:
+        axes.set_axis_off()
+        return
     points = [(float(row[column]), float(row["score"])) for row in here]
     front = pareto_front(points, more_is_better=more)
     axes.plot([points[at][0] for at in front], [points[at][1] for at in front], color=TOKENS["muted"], lw=1, zorder=1)
@@ -61,17 +66,16 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], panel: tuple[str, str,
         mine = [point for point, row in zip(points, here, strict=True) if row["method"] == method]
         if mine:
             word = {"lora": "LoRA"}.get(method, method)
-            axes.scatter(*zip(*mine, strict=True), color=TOKENS[method], marker=MARKERS[method], s=26, zorder=2,
+            axes.scatter([cost for cost, _ in mine],
+                [score for _, score in mine], color=TOKENS[method], marker=MARKERS[method], s=26, zorder=2,
                          label=word, edgecolor=TOKENS["card"], linewidth=0.6)  # fmt: skip
     costs = [cost for cost, _ in points]
-    if min(costs) > 0 and max(costs) / min(costs) > 20:
+    if max(costs) / min(costs) > 20:
         axes.set_xscale("log")
         axes.minorticks_off()
-    elif min(costs) == 0 and max(costs) > 0:
-        axes.set_xscale("symlog", linthresh=min(cost for cost in costs if cost > 0))
-        axes.minorticks_off()
+    else:
+        axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter(lambda value, place: display(value, unit))
-    axes.locator_params(axis="x", nbins=4) if axes.get_xscale() == "linear" else axes.xaxis.get_major_locator()
     axes.set_title(title)
     axes.yaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
     quiet(axes)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,9 @@ TOKENS = {
     "other": "#6d8a3c",
 }
 MARKERS = {"base": "s", "lora": "o", "full": "D", "other": "^"}
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufffe\uffff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ def picture(key: str, caption: str, draw: Callable[[Canvas], None], size: tuple[
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(_settings(key)), warnings.catch_warnings():
+    with matplotlib.rc_context(cast(Any, _settings(key))), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Glyph.*")  # the reader's font draws it, not matplotlib's
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
@@ -72,18 +74,13 @@ def label(text: Any, most: int = 34) -> str:
     return clean if len(clean) <= most else clean[: most - 1] + "\u2026"
 
 
-def quiet(axes: Axes, grid: str = "y") -> None:
+def quiet(axes: Axes, grid: Literal["x", "y"] = "y") -> None:
     """Only the lines that carry meaning."""
     for side in ("top", "right", "left" if grid == "y" else "bottom"):
         axes.spines[side].set_visible(False)
     axes.grid(axis=grid, color=TOKENS["rule"], linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
-
-
-def tint(name: str, share: float) -> tuple[str, float]:
-    """A token's colour with an opacity: for reasons inside one outcome."""
-    return TOKENS[name], share
 
 
 def _settings(key: str) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def page_rows(data: ReportData, recommended: str | None) -> list[Row]:
         note = note_text(run)
         classes = f"{run['status']}{' recommended' if run['run'] == recommended else ''}"
         extra = Cell(text=note, sort=note, long=True)
-        rows.append(Row(run=str(run["run"]), classes=classes, cells=(cells[0], _bar(run), _range(run), *cells[1:], extra)))
+        rows.append(
+            Row(run=str(run["run"]), classes=classes, cells=(cells[0], _bar(run), _range(run), *cells[1:], extra))
+        )
     return rows
 
 
@@ -93,7 +95,9 @@ def ordered(runs: pd.DataFrame) -> list[dict[str, Any]]:
         return []
     return [
         {str(name): value for name, value in run.items()}
-        for run in runs.sort_values("validation_score", ascending=False, na_position="last", kind="stable").to_dict("records")
+        for run in runs.sort_values("validation_score", ascending=False, na_position="last", kind="stable").to_dict(
+            "records"
+        )
     ]
 
 
@@ -157,4 +161,6 @@ def _range(run: Mapping[str, Any]) -> Cell:
     score, low, high = (known(run.get(f"{split}_{part}")) for part in ("score", "low", "high"))
     if score is None or low is None or high is None:
         return Cell(text=MISSING)
-    return Cell(sort=repr(score), low=round(100 * low, 2), width=round(100 * (high - low), 2), dot=round(100 * score, 2))
+    return Cell(
+        sort=repr(score), low=round(100 * low, 2), width=round(100 * (high - low), 2), dot=round(100 * score, 2)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.report.answer import interval
-from harness.report.data import is_missing
+from harness.report.data import is_missing, records
 from harness.report.findings import Report
 from harness.report.svg import label
 from harness.report.table import COLUMNS, SCORES, note_text, ordered, value_text
@@ -30,7 +30,9 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(label(sentence, 400)))
     for finding in report.findings:
         style = {"warning": "red", "missing": "dim"}.get(finding.tone, "")
-        console.print(Text(f"{finding.number:>2}. {finding.question} ").append(label(finding.verdict, 200), style=style))
+        console.print(
+            Text(f"{finding.number:>2}. {finding.question} ").append(label(finding.verdict, 200), style=style)
+        )
 
 
 def _table(report: Report) -> object:
@@ -38,7 +40,7 @@ def _table(report: Report) -> object:
     from rich.text import Text
 
     columns = [column for column in COLUMNS if column.name in SHOWN]
-    notes = any(note_text(run) for run in report.data.runs.to_dict("records"))
+    notes = any(note_text(run) for run in records(report.data.runs))
     table = Table(title=Text(label(report.data.info.get("name", ""), 80)), title_justify="left")
     for column in columns:
         table.add_column(column.title, justify="left" if column.unit == "text" else "right")

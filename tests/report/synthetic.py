@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report.data import ReportData
+from harness.report.data import ReportData, typed_runs
 from harness.stats import wilson_interval
 
 STYLES = ("instruct", "tags")
@@ -37,7 +37,7 @@ def make_report_data(
             _fill_counts(run, mine)
     return ReportData(
         info=_info(num_items),
-        runs=pd.DataFrame(runs),
+        runs=typed_runs(pd.DataFrame(runs)),
         scores=pd.DataFrame(rows),
         examples=examples,
         prompts={style: {id_: _prompt(style, row) for id_, row in examples.iterrows()} for style in STYLES},
@@ -55,7 +55,12 @@ def certificate(status: str = "pass") -> dict[str, Any]:
         "engine": ("adapter is applied", "noise floor"),
     }
     parts = [
-        {"part": part, "name": name, "status": status if part == "data" else "pass", "detail": f"{name}: 1,000 of 1,000"}
+        {
+            "part": part,
+            "name": name,
+            "status": status if part == "data" else "pass",
+            "detail": f"{name}: 1,000 of 1,000",
+        }
         for part, checks in names.items()
         for name in checks
     ]
@@ -93,6 +98,7 @@ def _info(num_items: int) -> dict[str, Any]:
 def _plan(grid: str) -> list[dict[str, Any]]:
     runs = [_run("base", style=style) for style in STYLES[: 1 if grid != "large" else 2]]
     if grid == "base":
+        runs[0]["finalist"] = True
         return runs
     ranks, rates = ((8, 32), (3e-4, 1e-3)) if grid == "small" else ((4, 8, 16, 64), (1e-4, 3e-4, 1e-3, 3e-3))
     runs += [_run("lora", rank=rank, rate=rate) for rank in ranks for rate in rates]
@@ -248,7 +254,9 @@ def _witness(dice: random.Random) -> dict[str, Any]:
     names = dice.sample(["Ada", "Bo", "Chen", "Dee", "Eve"], 3)
     return {
         "witness": {
-            "tables": {"singer": {"columns": ["id", "name", "age"], "rows": [[i, n, i * 7] for i, n in enumerate(names)]}},
+            "tables": {
+                "singer": {"columns": ["id", "name", "age"], "rows": [[i, n, i * 7] for i, n in enumerate(names)]}
+            },
             "gold_result": {"columns": ["name"], "rows": [[name] for name in names[:2]]},
             "predicted_result": {"columns": ["name"], "rows": [[name] for name in names]},
         },

@@ -109,7 +109,9 @@ def any_oracle_on(schema: Schema, gold: Gold, instance: Instance) -> Oracle | No
 
 def aware_of(schema: Schema, trees: tuple[exp.Expr | None, exp.Expr | None], seed: str, count: int) -> list[Instance]:
     """Instances built from the constants of two queries: what could tell this prediction from this gold."""
-    facts = facts_of(schema, *trees)
+    facts, gold_facts = facts_of(schema, *trees), facts_of(schema, trees[0])
+    for column, found in facts.columns.items():
+        found.null_tested = gold_facts.of(column).null_tested  # a NULL only the prediction asks about is a corner
     return [generated(facts, f"aware:{seed}", number, _tier(facts, number)) for number in range(count)]
 
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from harness.core import digest
 from tasks.sql import compare, parse, parse_scores
+from tasks.sql.dialect import DialectError, gold_in_sqlite, in_sqlite
 from tasks.sql.distil import (
     LOW_KILL_RATE,
     Cover,
@@ -96,7 +97,12 @@ def judged(prepared: Prepared, text: str) -> dict[str, Verdict]:
     if extraction.outcome != "sql":
         verdict = _verdict(0.0, extraction.outcome, answer=extraction.sql, kind=extraction.reason)
         return dict.fromkeys(SCORERS, verdict)
-    sql = extraction.sql
+    try:
+        sql = in_sqlite(extraction.sql, prepared.dialect)
+    except DialectError as error:
+        return dict.fromkeys(
+            SCORERS, _verdict(0.0, "execution_error", answer=extraction.sql, kind="dialect", message=str(error))
+        )
     try:
         opinions = [(oracle, oracle.opinion(sql)) for oracle in prepared.oracles]
     except QueryError as failure:
@@ -160,9 +166,14 @@ def _prepare(item: Mapping[str, Any]) -> Prepared:
 def _on_own_data(item: Mapping[str, Any]) -> tuple[Prepared, Database]:
     database, has_data = own_database(item)
     schema = schema_of(database)
-    tree = parse.parsed(str(item["gold"]), schema)
-    gold = gold_of(str(item["gold"]), tree)
-    prepared = Prepared(gold=gold, tree=tree, schema=schema, oracles=[])
+    dialect = str(item.get("dialect") or "sqlite")
+    try:
+        text = gold_in_sqlite(str(item["gold"]), dialect)
+    except DialectError as error:
+        raise GoldError(f"dialect: {error}") from None
+    tree = parse.parsed(text, schema)
+    gold = gold_of(text, tree)
+    prepared = Prepared(gold=gold, tree=tree, schema=schema, oracles=[], dialect=dialect)
     if has_data:
         if all_tables_empty(database, schema, tree):
             raise GoldError("the item's own database has no rows in the tables that gold reads")

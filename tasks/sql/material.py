@@ -38,6 +38,7 @@ class Prepared:
     adversarial: list[Oracle] = field(default_factory=list)
     kill_rate: float | None = None
     num_mutants: int = 0
+    dialect: str = "sqlite"
     fresh_cover: dict[str, Any] | None = None  # a cover that was distilled in this process and is not yet on disk
 
     @property
@@ -77,6 +78,7 @@ def gold_of(sql: str, tree: exp.Expr | None) -> Gold:
     return Gold(
         sql=sql,
         ordering=parse.ordering(tree) if tree is not None else None,
+        cut=parse.cut(tree) if tree is not None else None,
         without_distinct=without_distinct(sql),
     )
 

@@ -30,6 +30,7 @@ class Gold:
 
     sql: str
     ordering: Ordering | None
+    cut: Ordering | None
     without_distinct: str
 
 
@@ -58,11 +59,12 @@ class Oracle:
         self.outcomes = [first.rows]
         if second.rows != first.rows and not self._same(second.rows):
             self.outcomes.append(second.rows)
+        self.cuts_ties = self._cuts_ties()
 
     @property
     def decisive(self) -> bool:
         """Whether gold defines its result here."""
-        return len(self.outcomes) == 1
+        return len(self.outcomes) == 1 and not self.cuts_ties
 
     @property
     def informative(self) -> bool:
@@ -100,6 +102,23 @@ class Oracle:
 
     def _same(self, rows: Sequence[Row]) -> bool:
         return compare.same_default(self.result.rows, self.runs, rows)
+
+    def _cuts_ties(self) -> bool:
+        """Whether gold's LIMIT takes some of several different rows that its order does not tell apart."""
+        cut = self.gold.cut
+        if cut is None or cut.unlimited_sql is None or not self.result.rows:
+            return False
+        try:
+            every = self.database.run(cut.unlimited_sql, budget_steps=self.budget_steps * 4)
+        except QueryError:
+            return False
+        width = len(every.columns) - cut.num_keys
+        end = len(self.result.rows)
+        if len(every.rows) <= end or [row[:width] for row in every.rows[:end]] != self.result.rows:
+            return False  # an OFFSET, or nothing was cut
+        last = every.rows[end - 1]
+        tied = {row[:width] for row in every.rows if row[width:] == last[width:]}
+        return every.rows[end][width:] == last[width:] and len(tied) > 1
 
     def _possible(self, rows: Sequence[Row]) -> bool:
         """Whether `rows` is among the results that gold may give: one seen, or another choice between tied rows."""

@@ -35,7 +35,7 @@ class Ordering:
 
 def parsed(sql: str, schema: Schema | None) -> exp.Expr | None:
     """The tree of `sql` with double-quoted strings recognised, or None when it cannot be parsed."""
-    if len(sql) > MAX_PARSED_CHARS or _depth(sql) > MAX_PARSED_DEPTH:
+    if not fits_parser(sql):
         return None
     try:
         trees = [tree for tree in sqlglot.parse(sql, read="sqlite") if tree is not None]
@@ -47,6 +47,11 @@ def parsed(sql: str, schema: Schema | None) -> exp.Expr | None:
     if schema is not None:
         tree = with_string_literals(tree, schema)
     return tree
+
+
+def fits_parser(sql: str) -> bool:
+    """Whether `sql` is short and flat enough for a parser that recurses."""
+    return len(sql) <= MAX_PARSED_CHARS and _depth(sql) <= MAX_PARSED_DEPTH
 
 
 def text(tree: exp.Expr) -> str:
@@ -102,11 +107,16 @@ def ordering(tree: exp.Expr) -> Ordering | None:
     return Ordering(num_keys=len(keys), keyed_sql=text(keyed), unlimited_sql=text(unlimited))
 
 
-def limit_of(tree: exp.Expr) -> int | None:
-    """The whole number of the top-level LIMIT, None without one."""
-    limit = tree.args.get("limit")
-    value = limit.expression if limit is not None else None
-    return int(value.this) if isinstance(value, exp.Literal) and str(value.this).isdigit() else None
+def cut(tree: exp.Expr) -> Ordering | None:
+    """What a top-level LIMIT chooses from: the ordering, or one without keys; None when there is no LIMIT."""
+    if tree.args.get("limit") is None:
+        return None
+    ordered = ordering(tree)
+    if ordered is not None:
+        return ordered
+    whole = tree.copy()
+    _drop_limit(whole)
+    return Ordering(num_keys=0, keyed_sql=None, unlimited_sql=text(whole))
 
 
 def _keyed_by_expression(select: exp.Select, keys: list[exp.Expr]) -> exp.Expr | None:

@@ -213,10 +213,14 @@ def _compare_collections(gold: Value, prediction: Value) -> Verdict:
             return compare(gold, items[0])  # {5}, or one value written twice
         assignments = _assigned(prediction)
         if isinstance(gold, Bracketed) and assignments is not None and len(assignments) == len(gold.items):
-            return _in_order(gold.items, assignments)
+            return _compare_bracketed(gold, Bracketed(tuple(assignments), "(", ")"))
         return _wrong_type(gold, prediction)
     assert isinstance(gold, Collection)
     items = _distinct(gold.items)
+    assignments = _assigned(gold)
+    if isinstance(prediction, Bracketed) and assignments is not None and len(assignments) == len(prediction.items):
+        point = Bracketed(tuple(assignments), "(", ")")
+        return _compare_bracketed(point, prediction)
     if len(items) == 1 and is_expression(prediction):
         return compare(items[0], prediction)
     return _wrong_type(gold, prediction)

@@ -108,8 +108,13 @@ _CLAUSE = re.compile(
     re.I,
 )
 _VALUE = re.compile(
-    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?"
+    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?::\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
+    re.I,
 )
+_INSTEAD = re.compile(
+    r"(?:\bbut(?:\s+rather)?|\brather|;\s*it(?:'s|\s+is)|,\s*it(?:'s|\s+is))\s+([^\n.;]{1,100})", re.I
+)
+_IS_THE_ANSWER = re.compile(r"\s+is\s+(?:the|my|our)\s+(?:\w+\s+)?answer$", re.I)
 # A number that words follow: "= 15 liters out of 24".
 _LEADING_VALUE = re.compile(
     r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)(?=\.?\s+[A-Za-z]{2}|\.?\s*$|\s+a\s)"
@@ -295,6 +300,10 @@ def _verdict(body: str, candidates: list[_Candidate]) -> Extraction | None:
             reason = reason or "truncated_answer"
             continue
         if _NEGATION.match(text):
+            instead = _INSTEAD.search(candidate.text)
+            if instead is not None:  # "not 20 but 18"
+                a, b = (candidate.start + place for place in instead.span(1))
+                return Extraction(_trimmed(instead[1]), a, b, candidate.rule, "found")
             reason = reason or "negation"
             continue
         if candidate.rule == "phrase" and not _says_something(text):
@@ -371,7 +380,8 @@ def _trimmed(text: str) -> str:
         text,
         flags=re.I,
     )
-    text = re.sub(r"^[=:≈]\s*", "", text)
+    text = re.sub(r"^(?:[=:≈]|\\approx\b)\s*", "", text)
+    text = _IS_THE_ANSWER.sub("", text.rstrip(".")) if text.endswith(("answer", "answer.")) else text
     text = re.sub(r"^\\\[|\\\]$|^\\\(|\\\)$", "", text).strip()
     text = re.sub(r"^[A-Za-z][A-Za-z ]{1,40}:\s+(?=[-$\\(\[.\d])", "", text)  # "Total: 6 apples"
     if text.endswith(("\\,", "...")):
@@ -409,7 +419,10 @@ def _looks_like_prose(text: str) -> bool:
     if len(words) > 6:
         return True
     starts_with_number = re.match(r"\W*\d", bare) is not None
-    return len(words) >= 3 and not starts_with_number and re.search(r"\d", bare) is not None
+    if re.search(r"\d", bare) is None:
+        return False
+    told = re.search(r"\b(?:is|are|was|were|has|have|left|so)\b", bare) is not None
+    return len(words) >= 2 and (told or (len(words) >= 3 and not starts_with_number))
 
 
 def _from_last_sentence(body: str) -> Extraction:
@@ -428,6 +441,7 @@ def _from_last_sentence(body: str) -> Extraction:
         (k for k, (a, b) in enumerate(spans) if _CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
     )
     for start, end in reversed(spans[:checks_from][-40:]):
+        start = max(start, end - MAX_ANSWER)  # what a longer sentence ends up with
         sentence = tail[start:end]
         if not _has_value(sentence) or sentence.rstrip().endswith("?"):
             continue
@@ -473,6 +487,12 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
         return start, last.end(group)
     equals = sentence.rfind("=")
     numbers = [m for m in _VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
+    parts = [
+        m
+        for m in numbers
+        if not re.search(r"\b(?:out\s+of|of\s+the)\s+\$?$", sentence[max(0, m.start() - 16) : m.start()], re.I)
+    ]
+    numbers = parts or numbers  # "5 are left out of 12"
     if equals >= 0:
         after = sentence[equals + 1 :]
         clause = _clause(after)

@@ -17,7 +17,7 @@ from tasks.math.values import Based, Number, Ratio, Text, UnreadableError, Value
 from tasks.math.words import clean_words, date_words, number_words
 
 _BASE = re.compile(
-    r"([0-9A-Za-z]{1,60})\s*(?:_\s*\{?\s*(?:\\text\{)?\s*(\d{1,2}|[a-z]+)\s*\}{0,2}|\(?\s*(?:in\s+)?base[\s-]*(\d{1,2}|[a-z]+)\)?)"
+    r"\(?([0-9A-Za-z]{1,60})\)?\s*(?:_\s*\{?\s*(?:\\text\{)?\s*(\d{1,2}|[a-z]+)\s*\}{0,2}|\(?\s*(?:in\s+)?base[\s-]*(\d{1,2}|[a-z]+)\)?)"
 )
 _BASE_NAMES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
                "twelve": 12, "sixteen": 16}  # fmt: skip
@@ -25,7 +25,8 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?:\s*([AaPp])\.?\s*[Mm]\.?)?")
 _HOUR = re.compile(r"(\d{1,2})\s*([AaPp])\.?\s*[Mm]\.?")
 _UNION_LETTER = re.compile(r"([)\]])\s*U\s*(?=([(\[]))")
 _REALS = frozenset({"all real numbers", "all reals", "real numbers", "every real number", "all real x"})
-_LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.])")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}")
+_LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
 
 @functools.lru_cache(maxsize=8192)
@@ -34,6 +35,8 @@ def read(text: str) -> Value:
     text = _strip(plain(text))
     if not text:
         raise UnreadableError("nothing is written")
+    if "\\over" in text:
+        text = _OVER.sub(r"\\frac{\1}{\2}", text)
     special = _special(text)
     if special is not None:
         return special

@@ -180,7 +180,7 @@ class _Reader:
         if value is None:
             return
         if side.find(exp.Count) is not None:
-            self.facts.counts += [int(value)] if isinstance(value, int | float) and 0 <= value <= 30 else []
+            self.facts.counts += [int(value)] if isinstance(value, int | float) and 0 <= value <= 55 else []
             return
         for column in self._columns(side):
             facts = self.facts.of(column)

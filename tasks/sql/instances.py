@@ -9,17 +9,17 @@ now and then.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from tasks.sql.execute import Database, memory_database
-from tasks.sql.facts import ColumnId, Facts, referenced_tables
+from tasks.sql.facts import ColumnFacts, ColumnId, Facts, referenced_tables
 from tasks.sql.oracle import Tier
 from tasks.sql.schema import Column, Schema, Table, quoted
 from tasks.sql.values import Cell, Style, cell, distinct_cell, fitted, kind_of
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
@@ -35,6 +35,7 @@ STYLES = (
 _NULL_RATE = {"main": 0.0, "loose": 0.0, "adversarial": 0.3, "data": 0.0}
 _TESTED_NULL_RATE = 0.35  # of columns that the query asks IS NULL about: there NULL is the question, not a corner case
 _TRIES = 12
+_MAX_ROWS = 180
 _ORPHAN_RATE = 0.3
 _REPEAT_RATE = 0.35
 _PARTNER_RATE = 0.5
@@ -120,7 +121,7 @@ class _Filler:
         rows: list[list[Cell]] = []
         self.rows[table.name] = rows
         seen: list[set[tuple[Cell, ...]]] = [set() for _ in keys]
-        for number in range(self._size(plans)):
+        for number in range(self._size([*plans.values(), *grouped.values()])):
             for _ in range(_TRIES):
                 row = self._row(table, links, plans, grouped, keys, number)
                 marks = [tuple(_folded(row[i]) for i in key) for key in keys]
@@ -140,20 +141,22 @@ class _Filler:
                     for mine, theirs in zip(link.columns, link.parent_columns, strict=True):
                         row[mine] = chosen[theirs]
 
-    def _size(self, plans: Mapping[Link, list[int]]) -> int:
+    def _size(self, plans: Sequence[Sequence[object]]) -> int:
         low, high = self.style.rows
         wanted = self.rng.randint(low, high)
         needed = max([limit + 2 for limit in self.facts.limits if limit <= 20], default=0)
         if self.facts.counts and plans:
-            needed = max(needed, min(40, max(len(plan) for plan in plans.values())))
+            needed = max(needed, min(_MAX_ROWS, max(len(plan) for plan in plans)))
         return max(wanted, needed)
 
     def _plan(self, link: Link) -> list[int]:
         """Which parent (by rank) each child row takes, drawn so that group sizes differ and meet HAVING's bounds."""
-        counts = [count for count in self.facts.counts if count <= 12]
+        counts = self.facts.counts
         if counts and self.rng.random() < 0.8:
             base = self.rng.choice(counts)
-            sizes = [base, base + 1, max(base - 1, 0), base + (2 if self.style.spread else 0)]
+            sizes = [base, base + 1, max(base - 1, 0)]
+            if base <= 12:
+                sizes.append(base + (2 if self.style.spread else 0))
         elif self.style.hub:
             sizes = [4, 2, 1, 3] if self.style.spread else [3, 3, 1, 2]
         else:
@@ -169,10 +172,15 @@ class _Filler:
         for position, column in enumerate(table.columns):
             facts = self.facts.of((table.name.lower(), column.name.lower()))
             if facts.grouped and position not in linked:
-                values = [cell(column, facts, self.style, self.rng, aims=True) for _ in range(5)]
+                values = self._different(column, facts)
                 fixed = Link(columns=(position,), parent="", parent_columns=())
-                plans[position] = [values[rank % 5] for rank in self._plan(fixed)]
+                plans[position] = [values[rank % len(values)] for rank in self._plan(fixed)]
         return plans
+
+    def _different(self, column: Column, facts: ColumnFacts) -> list[Cell]:
+        """A few different values for the groups of a column."""
+        drawn = [cell(column, facts, self.style, self.rng, aims=True) for _ in range(9)]
+        return list(dict.fromkeys(drawn))[:5]
 
     def _row(
         self,
@@ -190,8 +198,8 @@ class _Filler:
             facts = self.facts.of((table.name.lower(), column.name.lower()))
             if position in single_keys:
                 row.append(distinct_cell(column, facts, self.style, self.rng, number))
-            elif position in grouped and self.rng.random() < 0.85:
-                row.append(grouped[position][number % len(grouped[position])] if grouped[position] else None)
+            elif number < len(grouped.get(position, ())) and (self.facts.counts or self.rng.random() < 0.85):
+                row.append(grouped[position][number])
             else:
                 borrowed = self._borrowed((table.name.lower(), column.name.lower()))
                 row.append(

@@ -86,14 +86,14 @@ def distinct_cell(column: Column, facts: ColumnFacts, style: Style, rng: Random,
     if facts.hits and rng.random() < 0.5:
         return fitted(rng.choice(facts.hits), column, kind)
     if kind == "integer":
-        return rng.randint(1, 40) if rng.random() < 0.9 else 41 + number
+        return rng.randint(1, max(40, 2 * number))
     if kind == "real":
-        return rng.randint(1, 400) / 4
+        return rng.randint(1, max(400, 4 * number)) / 4
     if kind == "numeric_text":
-        return str(rng.randint(1, 130))
+        return str(rng.randint(1, max(130, 2 * number)))
     if kind in ("date", "datetime", "time"):
         return fitted(_random_value(kind, facts, style, rng), column, kind)
-    return f"{rng.choice(_WORDS)[:3]}{rng.randint(1, 99)}"
+    return f"{rng.choice(_WORDS)[:3]}{rng.randint(1, max(99, number))}"
 
 
 def fitted(value: Constant, column: Column, kind: Kind) -> Cell:

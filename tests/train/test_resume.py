@@ -48,7 +48,13 @@ def kill_after(child: subprocess.Popen[bytes], run_dir: Path, steps: int, number
     return child.wait(10)  # the promise is ten seconds
 
 
-@pytest.mark.parametrize("method", [Lora(rank=4, alpha=8.0, dropout=0.1), Full()], ids=["lora with dropout", "full"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(Lora(rank=4, alpha=8.0, dropout=0.1), id="lora with dropout"),
+        pytest.param(Full(), id="full", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_killed_and_resumed_ends_bitwise_like_one_never_killed(write_job: WriteJob, method: Method) -> None:
     dtype = "bfloat16" if isinstance(method, Full) else "float32"
     whole = write_job([("run", method, LONG, 0)], root="whole", options=SAVING, dtype=dtype)

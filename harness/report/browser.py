@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from harness.core import OUTCOMES
-from harness.report.data import ReportData, is_missing, records
+from harness.report.data import ReportData, encodable, is_missing, records
 
 CHUNK_ITEMS = 50
 BUDGET_BYTES = 14_000_000  # of the 20 MB a report may have: figures and text take below 3
@@ -178,12 +178,11 @@ def flat_scores(data: ReportData) -> pd.DataFrame:
     table["evidence"] = [json.dumps(plain(value), sort_keys=True) for value in table["evidence"]]
     for column in ("run", "split", "example_id", "scorer", "why", "outcome", "answer", "finish", "text"):
         table[column] = [None if is_missing(value) else encodable(str(value)) for value in table[column]]
+    for column in {"cluster", "tags"} & set(table.columns):
+        table[column] = [
+            json.dumps(plain(value)) if column == "tags" else encodable(str(value)) for value in table[column]
+        ]
     table["value"] = table["value"].astype(float)
     labels = dict(zip(data.runs["run"], data.runs["label"], strict=True))
     table.insert(1, "label", [encodable(str(labels.get(run, run))) for run in table["run"]])
     return table
-
-
-def encodable(text: str) -> str:
-    """`text` with lone surrogates written as backslash escapes: UTF-8 cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.core import UserError
 from harness.report.answer import Finding, Number, display, interval, plural
-from harness.report.data import ReportData, is_missing, records
+from harness.report.data import ReportData, encodable_data, is_missing, records
 from harness.report.finding_context import context, cost, trust
 from harness.report.finding_quality import lora_or_full, what_changed, where_they_differ
 from harness.report.finding_training import learning_rate, prompt_style, rank_effect, train_size
@@ -54,6 +54,7 @@ class Report:
 
 def report(data: ReportData) -> Report:
     """Every answer that the sweep gives."""
+    data = encodable_data(data)
     alerts = reasons_for_alarm(data)
     chosen = _selection(data)
     asked = (

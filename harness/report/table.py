@@ -14,8 +14,7 @@ import pandas as pd
 
 from harness.core import OUTCOMES
 from harness.report.answer import MISSING, Unit, display, interval, known
-from harness.report.browser import encodable
-from harness.report.data import ReportData, is_missing
+from harness.report.data import ReportData, encodable, is_missing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,13 @@ from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Gold, Oracle, Tier
 from tasks.sql.schema import Schema
 
-DISTILLER_VERSION = "1"
+DISTILLER_VERSION = "2"
 INSTANCE_BUDGET_STEPS = 400_000
 MAX_CANDIDATES = 30
 MIN_KEPT = 5
 MAX_KEPT = 12
 _PATIENCE = 9  # candidates in a row that kill nothing
-_NUM_ADVERSARIAL = 4
+_NUM_ADVERSARIAL = 6
 LOW_KILL_RATE = 0.8
 
 

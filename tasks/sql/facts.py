@@ -30,6 +30,7 @@ class ColumnFacts:
     hits: list[Constant] = field(default_factory=list)
     misses: list[Constant] = field(default_factory=list)
     numeric: bool = False
+    averaged: bool = False
     ordered: bool = False
     grouped: bool = False
     null_tested: bool = False
@@ -141,6 +142,7 @@ class _Reader:
             elif isinstance(node, exp.Sum | exp.Avg | exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
                 for column in self._columns(node):
                     self.facts.of(column).numeric = True
+                    self.facts.of(column).averaged |= isinstance(node, exp.Avg)
             elif isinstance(node, exp.Max | exp.Min | exp.Ordered):
                 for column in self._columns(node):
                     self.facts.of(column).ordered = True

@@ -19,7 +19,7 @@ from tasks.sql.oracle import Tier
 from tasks.sql.schema import Column, Schema, Table, quoted
 from tasks.sql.values import Cell, Style, cell, distinct_cell, fitted, kind_of
 
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
@@ -28,7 +28,7 @@ STYLES = (
     Style(rows=(4, 6), hit=0.7, spread=True, numeric_text=True, hub=True),
     Style(rows=(14, 20), hit=0.6, spread=True, numeric_text=False, hub=False),
     Style(rows=(10, 14), hit=0.95, spread=True, numeric_text=True, hub=True),
-    Style(rows=(3, 4), hit=0.9, spread=True, numeric_text=False, hub=False),
+    Style(rows=(3, 3), hit=0.9, spread=True, numeric_text=False, hub=False),
     Style(rows=(7, 10), hit=0.5, spread=False, numeric_text=False, hub=False),
     Style(rows=(18, 26), hit=0.85, spread=True, numeric_text=True, hub=True),
 )
@@ -200,6 +200,8 @@ class _Filler:
                 row.append(distinct_cell(column, facts, self.style, self.rng, number))
             elif number < len(grouped.get(position, ())) and (self.facts.counts or self.rng.random() < 0.85):
                 row.append(grouped[position][number])
+            elif facts.averaged and self.style.rows[1] == 3 and column.affinity != "text":
+                row.append(10 * (number + 1))  # 10, 20, 30: one row is the average itself
             else:
                 borrowed = self._borrowed((table.name.lower(), column.name.lower()))
                 row.append(

@@ -43,7 +43,7 @@ def make_sweep(folder: Path) -> None:
         for example in examples
     ]
     (folder / "base-1" / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_json(folder / "base-1" / "done.json", {})
+    write_json(folder / "base-1" / "done.json", {"finished": "2026-11-24T10:00:00Z"})
 
 
 def test_a_folder_of_the_store_gets_its_report(tmp_path: Path) -> None:

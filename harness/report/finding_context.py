@@ -64,7 +64,7 @@ def cost(data: ReportData) -> Finding:
         tone="answer" if lora is not None and full is not None else "unsure",
         sentences=tuple(sentences),
         numbers=(*numbers, *serving),
-        rows=tuple(_cost_row(run) for run in records(runs)),
+        rows=tuple(row for row in map(_cost_row, records(runs)) if any(row[column] for column, *_ in PANELS)),
     )
 
 

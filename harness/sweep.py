@@ -1,0 +1,531 @@
+"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
+
+Stages meet only on disk, so resume is: the same call again. Runs are chosen on validation; only the finalists see test.
+Nothing here knows how a stage works: engines run them (engine/local.py, engine/ray.py), `store` keeps them.
+"""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness import __version__
+from harness.chat import ChatFormat
+from harness.core import Base, DataRequest, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
+from harness.engine.local import LocalEngine
+from harness.grade import grade
+from harness.items import messages, requests, shots_of, training_items
+from harness.models import Model, resolve
+from harness.plan import Axes, plan
+from harness.progress import Display
+from harness.registry import load_task
+from harness.store import Run, Sweep, append_lines, run_name, split_summary, write_json
+
+NUM_PROBES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """What a sweep is asked to do. `baseline` is the label or name of a run that goes to test beside the finalists."""
+
+    axes: Axes
+    folder: Path
+    data_path: Path | None = None
+    device: str = "cpu"
+    engine: str = "local"
+    sampler: str = "vllm"
+    options: dict[str, Any] = field(default_factory=dict)
+    offline: bool = False
+    remote_code: bool = False
+    baseline: str | None = None
+    certify: bool = True
+    allow_uncertified: bool = False
+    retry_failed: bool = False
+    workers: int | None = None
+    judge: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A sweep's plan with everything that decides its numbers resolved."""
+
+    task: Task
+    dataset: Dataset
+    models: dict[str, Model]
+    chats: dict[str, ChatFormat]
+    specs: list[RunSpec]
+    names: list[str]
+    versions: dict[str, str]
+
+
+def prepare(request: SweepRequest) -> Prepared:
+    """Resolve the models, load the data and name the runs. Raises UserError for anything the user can mend."""
+    given = request.axes
+    specs = plan(given)
+    task = load_task(given.task)
+    if given.data not in task.sources:
+        raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
+    sizes = [size for size in given.train_size if size is not None]
+    largest = max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None
+    dataset = task.load(
+        DataRequest(
+            name=given.data,
+            path=request.data_path,
+            seed=given.data_seed,
+            train_size=largest,
+            validation_size=given.validation_size,
+            test_size=given.test_size,
+            offline=request.offline,
+        )
+    )
+    local = [name for name in given.models if not name.startswith("openai:")]
+    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in local}
+    chats = {name: ChatFormat(model.folder) for name, model in models.items()}
+    versions = {
+        "task": f"{task.name} {task.version}",
+        "data": f"{dataset.name} {dataset.revision} seed {given.data_seed}",
+        "prompts": digest([_prompt_fingerprint(task, dataset, style) for style in given.prompt_styles], 16),
+        "scorers": digest([task.version, list(task.scorers)], 16),
+        "engine": f"{request.sampler} {_version(request.sampler)}",
+    }
+    names = []
+    for spec in specs:
+        model = models.get(spec.model)
+        revisions = {"model": model.revision if model else spec.model, "chat": chats[spec.model].hash if model else ""}
+        fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
+        key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
+        names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
+    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
+
+
+def run_sweep(request: SweepRequest, console: Console) -> Sweep:
+    """Do whatever the sweep has not done yet, and write its report. Raises UserError; KeyboardInterrupt is resumable."""
+    sweep = Sweep(request.folder)
+    with sweep.lock():
+        prepared = prepare(request)
+        _write_plan(sweep, request, prepared)
+        stages = Stages(request, prepared, sweep, console)
+        try:
+            stages.run()
+        finally:
+            stages.close()
+        write_json(sweep.folder / "sweep.json", {**sweep.info, "finished": _now()})
+        from harness.report import write_report
+
+        write_report(sweep.folder)
+    return sweep
+
+
+class Stages:
+    """The stages of one sweep, in order, each skipping what is on disk."""
+
+    def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, console: Console) -> None:
+        self.request, self.prepared, self.sweep = request, prepared, sweep
+        self.engine = _engine(request, sweep.folder)
+        self.runs = [Run(sweep.folder / name) for name in prepared.names]
+        self.display = Display(console, _expected_s(request, prepared, self.runs))
+        self._grader = ThreadPoolExecutor(1, thread_name_prefix="grade")
+        self._sampled_tokens: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Every stage for every model, then the finalists on test."""
+        with self.display:
+            if self.request.certify:
+                self._certify()
+            for model in self.prepared.models:
+                self._train(model)
+                self._evaluate(model, "validation", self._of_model(model))
+            self._hosted("validation", [run for run in self.runs if run.spec.model not in self.prepared.models])
+            finalists = self._finalists()
+            for model in self.prepared.models:
+                self._evaluate(model, "test", [run for run in self._of_model(model) if run.name in finalists])
+            self._hosted("test", [run for run in self.runs if run.spec.model not in self.prepared.models])
+            if self.request.judge is not None:
+                from harness.judging import judge_sweep
+
+                judge_sweep(self.sweep, self.prepared.task, self.request.judge, self.display)
+
+    def close(self) -> None:
+        """End every child process; trainers save first."""
+        self.engine.stop()
+        self._grader.shutdown(wait=False, cancel_futures=True)
+
+    def _of_model(self, model: str) -> list[Run]:
+        return [run for run in self.runs if run.spec.model == model]
+
+    def _certify(self) -> None:
+        from harness.certify import certify_sweep
+
+        certify_sweep(self.sweep, self.request, self.prepared, self.display)
+
+    def _train(self, model: str) -> None:
+        waiting = [run for run in self._of_model(model) if _must_train(run)]
+        if not waiting:
+            return
+        totals, jobs = {}, []
+        for run in waiting:
+            items, notes = training_items(
+                self.prepared.task, self.prepared.dataset, run.spec, self.prepared.chats[model]
+            )
+            path = run.folder / "items.jsonl"
+            path.unlink(missing_ok=True)
+            append_lines(path, items)
+            if notes:
+                write_json(run.folder / "notes.json", notes)
+            folder = str(self.prepared.models[model].folder)
+            jobs.append(
+                {"run_dir": str(run.folder), "spec": to_json(run.spec), "items": str(path), "tokenizer": folder}
+            )
+            totals[run.name] = float(len(items))
+        self.display.stage("train", sum(totals.values()))
+        done: dict[str, float] = dict.fromkeys(totals, 0.0)
+
+        def tell(event: dict[str, Any]) -> None:
+            name = Path(str(event.get("run", ""))).name
+            if name not in totals:
+                return
+            if event["event"] == "step":
+                done[name] = totals[name] * event["step"] / max(1, event["steps"])
+            elif event["event"] in ("finished", "failed", "skipped"):
+                done[name] = totals[name]
+            loss = event.get("loss")
+            note = f"{_short(name)} loss {loss:.3f}" if isinstance(loss, float) else _short(name)
+            self.display.update(sum(done.values()), note)
+            if event["event"] == "failed":
+                self.display.say(f"  failed: {_short(name)}: {event.get('reason', '')}")
+
+        dtype = "bfloat16"
+        job = {"model": str(self.prepared.models[model].folder), "dtype": dtype, "options": self.request.options}
+        self.engine.train({**job, "runs": jobs}, tell)
+
+    def _evaluate(self, model: str, split: Split, runs: Sequence[Run]) -> None:
+        """Sample and grade one split of the runs that trained."""
+        runs = [run for run in runs if run.failure() is None]
+        waiting = [run for run in runs if len(run.completions(split)) < len(self.prepared.dataset.usable(split))]
+        grading = [self._grade_later(run, split) for run in runs if run not in waiting]
+        if waiting:
+            chat = self.prepared.chats[model]
+            self._keep_items(split, runs, chat)
+            probes = self._probes(waiting, chat)
+            self._references(model, waiting, probes)
+            grading += self._sample(model, split, [run for run in waiting if run.failure() is None], probes)
+        for future in grading:
+            while not future.done():
+                time.sleep(0.05)
+            future.result()
+
+    def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> None:
+        missing = [run for run in runs if not (run.folder / "reference.json").exists()]
+        if not missing:
+            return
+        self.display.stage("reference", len(missing))
+        seen: list[str] = []
+
+        def tell(event: dict[str, Any]) -> None:
+            seen.append(event["event"])
+            self.display.update(len(seen))
+
+        rows = [{"run_dir": str(r.folder), "method": _kind(r.spec), "checkpoint": _path(r.checkpoint)} for r in missing]
+        folder = str(self.prepared.models[model].folder)
+        self.engine.reference({"model": folder, "probes": probes, "runs": rows}, tell)
+        for run in missing:
+            answer = _read(run.folder / "reference.json")
+            if answer is None or "error" in answer:
+                (run.folder / "reference.json").unlink(missing_ok=True)
+                run.fail(
+                    "reference", f"transformers could not load the checkpoint: {(answer or {}).get('error', 'died')}"
+                )
+
+    def _sample(self, model: str, split: Split, runs: Sequence[Run], probes: list[list[int]]) -> list[Future[None]]:
+        references = {run.name: _read(run.folder / "reference.json")["log_probabilities"] for run in runs}
+        chat = self.prepared.chats[model]
+        jobs = []
+        for run in runs:
+            asked = requests(self.prepared.task, self.prepared.dataset, run.spec, chat, split)
+            jobs.append(
+                {
+                    "run": run.name,
+                    "method": _kind(run.spec),
+                    "checkpoint": _path(run.checkpoint),
+                    "split": split,
+                    "requests": asked,
+                    "out": str(run.folder / "completions.jsonl"),
+                    "max_new_tokens": self.prepared.task.max_new_tokens,
+                    "end_id": chat.end_id,
+                    "probes": probes,
+                    "references": references,
+                }
+            )
+        longest = max((len(r["prompt_ids"]) for job in jobs for r in job["requests"]), default=1)
+        total = sum(len(job["requests"]) for job in jobs)
+        self.display.stage(f"sample {split}", total)
+        counts = {run.name: len(run.completions(split)) for run in runs}
+        by_name = {run.name: run for run in runs}
+        grading: list[Future[None]] = []
+
+        def tell(event: dict[str, Any]) -> None:
+            name = event.get("run", "")
+            if event["event"] == "engine":
+                self.display.update(sum(counts.values()), "starting the engine")
+            elif event["event"] == "progress":
+                counts[name] = event["done"]
+                rate = event["tokens_per_second"]
+                self.display.update(sum(counts.values()), f"{_short(name)} {rate:.0f} tokens/s")
+            elif event["event"] == "sampled":
+                counts[name] = len(self.prepared.dataset.usable(split))
+                self.display.update(sum(counts.values()), _short(name))
+                _note_sampling(by_name[name], event, self.request.sampler)
+                grading.append(self._grade_later(by_name[name], split))
+            elif event["event"] == "failed":
+                by_name[name].fail("sample", event["reason"])
+                self.display.say(f"  failed: {_short(name)}: {event['reason']}")
+
+        samplers = self._samplers(model, longest)
+        samplers.sample(jobs, tell)
+        return grading
+
+    def _samplers(self, model: str, longest_prompt: int) -> Any:
+        """The engines of one model, kept between validation and test."""
+        if getattr(self, "_engines_of", None) != model:
+            if getattr(self, "_engines", None) is not None:
+                self._engines.close()
+            config = self.prepared.models[model].config
+            wanted = max(self.request.axes.max_length, longest_prompt + self.prepared.task.max_new_tokens)
+            settings = {
+                "engine": self.request.sampler,
+                "model": str(self.prepared.models[model].folder),
+                "tokenizer": str(self.prepared.models[model].folder),
+                "device": self.request.device,
+                "max_model_len": min(wanted, int(config.get("max_position_embeddings", wanted))),
+                "max_lora_rank": max(self.request.axes.ranks, default=0),
+                "scratch": str(self.sweep.folder / "scratch"),
+            }
+            self._engines_of, self._engines = model, self.engine.samplers(settings)
+        return self._engines
+
+    def _probes(self, runs: Sequence[Run], chat: ChatFormat) -> list[list[int]]:
+        """Token ids of a few validation prompts with gold answers: what proves an engine's weights."""
+        spec, dataset = runs[0].spec, self.prepared.dataset
+        shots = shots_of(dataset, spec)
+        chosen = dataset.usable("validation")[:NUM_PROBES]
+        items = [chat.example(e.id, messages(self.prepared.task, spec, e, shots), e.gold) for e in chosen]
+        return [list(item.prompt_ids + item.answer_ids) for item in items]
+
+    def _keep_items(self, split: Split, runs: Sequence[Run], chat: ChatFormat) -> None:
+        dataset, task = self.prepared.dataset, self.prepared.task
+        self.sweep.write_examples((split, example) for example in dataset.usable(split))
+        for spec in {run.spec.prompt_style: run.spec for run in runs}.values():
+            shots = shots_of(dataset, spec)
+            texts = {e.id: chat.prompt_text(messages(task, spec, e, shots)) for e in dataset.usable(split)}
+            self.sweep.write_prompts(spec.prompt_style, texts)
+
+    def _grade_later(self, run: Run, split: Split) -> Future[None]:
+        return self._grader.submit(
+            grade_run, self.prepared.task, self.prepared.dataset, run, split, self.request.workers
+        )
+
+    def _finalists(self) -> set[str]:
+        from harness.selection import select
+
+        runs, scores = self.sweep.runs(), self.sweep.scores()
+        wanted = self.request.baseline
+        named = next((run.name for run, row in zip(self.runs, runs.to_dict("records"), strict=False)
+                      if wanted in (run.name, row["label"])), wanted)  # fmt: skip
+        try:
+            return set(select(runs, scores, "validation", baseline=named).finalists)
+        except UserError as error:
+            if wanted is not None:
+                raise
+            self.display.say(f"  no finalist goes to test: {error}")
+            return set()
+
+    def _hosted(self, split: Split, runs: Sequence[Run]) -> None:
+        if not runs:
+            return
+        from harness.judging import sample_hosted
+
+        for run in runs:
+            sample_hosted(run, split, self.prepared.task, self.prepared.dataset, self.display)
+            self.sweep.write_examples((split, example) for example in self.prepared.dataset.usable(split))
+            grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
+
+
+def grade_run(task: Task, dataset: Dataset, run: Run, split: Split, workers: int | None) -> None:
+    """Grade what was sampled and not graded yet; done.json is written last."""
+    examples: dict[str, Example] = {example.id: example for example in dataset.usable(split)}
+    graded = {row["example_id"] for row in run.scores(split)}
+    waiting = [
+        (examples[c.example_id], c)
+        for c in run.completions(split)
+        if c.example_id in examples and c.example_id not in graded
+    ]
+    batch: list[dict[str, Any]] = []
+    for row in grade(task, waiting, workers=workers):
+        batch.append(row)
+        if len(batch) >= 32:
+            append_lines(run.folder / "scores.jsonl", batch)
+            batch = []
+    if batch:
+        append_lines(run.folder / "scores.jsonl", batch)
+    if len(run.scores(split)) == len(examples):
+        done = _read(run.folder / "done.json") or {}
+        write_json(run.folder / "done.json", {**done, split: split_summary(run, split, task.primary)})
+
+
+def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None:
+    """sweep.json and one spec.json a run. Failed runs are tried again only when asked."""
+    known = _read(sweep.folder / "sweep.json")
+    if known is not None and known["versions"] != prepared.versions:
+        changed = [key for key, value in prepared.versions.items() if known["versions"].get(key) != value]
+        raise UserError(
+            f"{sweep.folder} was made with another {', '.join(changed)}; give another --name, or delete the folder"
+        )
+    for name, spec in zip(prepared.names, prepared.specs, strict=True):
+        run = Run(sweep.folder / name)
+        if not (run.folder / "spec.json").exists():
+            write_json(run.folder / "spec.json", {"spec": to_json(spec), "versions": prepared.versions})
+        if request.retry_failed:
+            (run.folder / "failure.json").unlink(missing_ok=True)
+    dataset, first = prepared.dataset, next(iter(prepared.models.values()), None)
+    earlier = known["runs"] if known else []
+    info = {
+        "name": sweep.folder.name,
+        "task": prepared.task.name,
+        "task_version": prepared.task.version,
+        "scorer": prepared.task.primary,
+        "scorers": list(prepared.task.scorers),
+        "data": {
+            **{key: getattr(dataset, key) for key in ("name", "revision", "licence", "split_rule")},
+            "sizes": {split: len(dataset.usable(split)) for split in ("train", "validation", "test")},
+            "broken": len(dataset.broken),
+            "broken_rows": [to_json(row) for row in dataset.broken[:20]],
+            "unusable": len(dataset.unusable),
+            "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
+        },
+        "model": {
+            "name": first.name if first else request.axes.models[0],
+            "revision": first.revision if first else None,
+            "source": first.source if first else None,
+            "parameters": first.num_parameters if first else None,
+            "chat": prepared.chats[first.name].hash if first else None,
+        },
+        "device": f"{request.device} ({platform.processor() or platform.machine()})",
+        "engine": request.engine,
+        "sampler": request.sampler,
+        "command": shlex.join(["harness", *sys.argv[1:]]),
+        "seed": list(request.axes.seeds),
+        "tunebench": __version__,
+        "started": known["started"] if known else _now(),
+        "finished": None,
+        "versions": prepared.versions,
+        "warnings": _warnings(request),
+        "runs": [*earlier, *(name for name in prepared.names if name not in earlier)],
+    }
+    write_json(sweep.folder / "sweep.json", info)
+
+
+def _warnings(request: SweepRequest) -> list[str]:
+    found = []
+    if request.sampler == "transformers":
+        found.append("sampled with transformers because vLLM is not installed here: slower, other kernels than serving")
+    if not request.certify:
+        found.append("the evaluation was not certified (--no-certify)")
+    return found
+
+
+def _engine(request: SweepRequest, folder: Path) -> Any:
+    if request.engine == "local":
+        return LocalEngine(folder, request.device)
+    if request.engine == "ray":
+        from harness.engine.ray import RayEngine
+
+        return RayEngine(folder, request.device)
+    raise UserError(f"engine is local or ray, got {request.engine!r}")
+
+
+def _must_train(run: Run) -> bool:
+    return not isinstance(run.spec.method, Base) and run.trained() is None and run.failure() is None
+
+
+def _expected_s(request: SweepRequest, prepared: Prepared, runs: Sequence[Run]) -> dict[str, float]:
+    """Rough seconds a stage, for the time display only: measured on two cores with the default model and task."""
+    speed = 1.0 if request.device == "cpu" else 20.0
+    examples = sum(
+        (run.spec.train_size or len(prepared.dataset.train)) * run.spec.training.epochs
+        for run in runs
+        if run.spec.training is not None and _must_train(run)
+    )
+    validation = len(runs) * len(prepared.dataset.validation)
+    return {
+        "certify": 20.0,
+        "train": examples / 12.0 / speed,
+        "reference": 6.0 + 3.0 * len(runs),
+        "sample validation": 35.0 + validation / 8.0 / speed,
+        "sample test": 3 * len(prepared.dataset.test) / 8.0 / speed,
+    }
+
+
+def _note_sampling(run: Run, event: dict[str, Any], sampler: str) -> None:
+    known = _read(run.folder / "sampling.json") or {"seconds": 0.0, "tokens": 0}
+    seconds, tokens = known["seconds"] + event["seconds"], known["tokens"] + event["tokens"]
+    write_json(
+        run.folder / "sampling.json",
+        {
+            "engine": sampler,
+            "route": event["route"],
+            "check": event["check"],
+            "seconds": seconds,
+            "tokens": tokens,
+            "tokens_per_second": tokens / seconds if tokens else None,
+            "notes": _read(run.folder / "notes.json") or [],
+        },
+    )
+
+
+def _prompt_fingerprint(task: Task, dataset: Dataset, style: str) -> Any:
+    """The prompt text of the first examples: changes when the prompt function does."""
+    if style not in task.prompts:
+        raise UserError(f"task {task.name!r} has no prompt style {style!r}; it has: {', '.join(task.prompts)}")
+    return [style, [to_json(list(task.prompts[style](example.inputs))) for example in dataset.test[:3]]]
+
+
+def _kind(spec: RunSpec) -> str:
+    return type(spec.method).__name__.lower()
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _short(name: str) -> str:
+    return name.rsplit("-", 1)[0].replace("_", " ")
+
+
+def _read(path: Path) -> Any:
+    from harness.store import read_json
+
+    return read_json(path)
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in (package, f"{package}-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "not installed"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

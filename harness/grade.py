@@ -39,7 +39,6 @@ def grade(
 
     for index, reply in enumerate(_replies(task, payloads(), workers)):
         example, completion = kept[index]
-        kept[index] = (example, completion)
         scores = _scores(task, reply)
         yield {
             "example_id": example.id,

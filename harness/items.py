@@ -1,69 +1,160 @@
-"""A run's items: the messages of its prompts, few-shot turns included, and their token ids. In: task, data set, run spec.
-Out: what trains the run and what the engine is handed, from the one rendering of `chat`.
+"""One run's scored items on one split by one scorer, as gate and compare read them. Frames in, values out.
+
+`value` None is unscored and never 0. `versions` maps a certificate part (task, data, prompts, scorers, engine, and
+judge where one scored) to its hash; results made elsewhere have none. Ids, reasons, answers and tags are text from
+outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from harness.chat import ChatFormat, TokenizedExample
-from harness.core import Dataset, Example, Message, RunSpec, Split, Task, UserError
+from harness.core import OUTCOMES, Outcome
 
-
-def messages(task: Task, spec: RunSpec, example: Example, shots: Sequence[Example] = ()) -> tuple[Message, ...]:
-    """The turns that a model sees for one example: its prompt, after the solved prompts of `shots`."""
-    if spec.prompt_style not in task.prompts:
-        known = ", ".join(task.prompts)
-        raise UserError(f"task {task.name!r} has no prompt style {spec.prompt_style!r}; it has: {known}")
-    prompt = task.prompts[spec.prompt_style]
-    turns = list(prompt(example.inputs))
-    solved: list[Message] = []
-    for shot in shots:
-        solved += [message for message in prompt(shot.inputs) if message.role != "system"]
-        solved.append(Message(role="assistant", content=shot.gold))
-    start = 1 if turns and turns[0].role == "system" else 0
-    return (*turns[:start], *solved, *turns[start:])
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def shots_of(dataset: Dataset, spec: RunSpec) -> tuple[Example, ...]:
-    """The solved examples of a few-shot prompt: the first usable ones of the training split."""
-    shots = dataset.usable("train")[: spec.few_shot]
-    if len(shots) < spec.few_shot:
-        raise UserError(f"few_shot={spec.few_shot} needs as many training items, {dataset.name} has {len(shots)}")
-    return shots
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One scored answer. `latency_s` is the time this answer took, where it was measured."""
+
+    id: str
+    value: float | None
+    outcome: Outcome
+    why: str = ""
+    answer: str = ""
+    cluster: str = ""
+    tags: tuple[str, ...] = ()
+    latency_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("an item needs a non-empty id")
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"item {self.id!r}: outcome is one of {', '.join(OUTCOMES)}, got {self.outcome!r}")
+        if (self.value is None) != (self.outcome == "unscored"):
+            raise ValueError(f"item {self.id!r}: value {self.value} does not go with outcome {self.outcome}")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"item {self.id!r}: a value is finite or None, got {self.value}")
+        if self.latency_s is not None and not (math.isfinite(self.latency_s) and self.latency_s > 0):
+            raise ValueError(f"item {self.id!r}: latency_s is positive or None, got {self.latency_s}")
 
 
-def training_items(
-    task: Task, dataset: Dataset, spec: RunSpec, chat: ChatFormat
-) -> tuple[list[TokenizedExample], list[str]]:
-    """The run's training items in order, and notes on what was left out: nothing is cut, too long items are left out."""
-    assert spec.training is not None
-    shots = shots_of(dataset, spec)
-    usable = [example for example in training_examples(dataset, spec) if example not in shots]
-    chosen = usable[: spec.train_size] if spec.train_size is not None else usable
-    items = [chat.example(example.id, messages(task, spec, example, shots), example.gold) for example in chosen]
-    limit = spec.training.max_length
-    kept = [item for item in items if len(item.prompt_ids) + len(item.answer_ids) <= limit]
-    if not kept:
-        raise UserError(f"no training item of {dataset.name} fits max_length={limit} tokens; raise it")
-    left_out = len(items) - len(kept)
-    return kept, [f"{left_out} training items over {limit} tokens left out"] if left_out else []
+@dataclass(frozen=True, kw_only=True)
+class ItemSet:
+    """The items of one run, file or checkpoint. Ids are unique."""
+
+    name: str
+    task: str
+    split: str
+    scorer: str
+    items: tuple[Item, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for item in self.items:
+            if item.id in seen:
+                raise ValueError(f"{self.name}: item {item.id!r} appears twice; every id is scored once")
+            seen.add(item.id)
+
+    def by_id(self) -> dict[str, Item]:
+        """The items under their ids, in order."""
+        return {item.id: item for item in self.items}
+
+    @property
+    def unscored_share(self) -> float:
+        """The share of items without a value; 1.0 of nothing, so that an empty set passes no limit."""
+        return sum(item.value is None for item in self.items) / len(self.items) if self.items else 1.0
 
 
-def training_examples(dataset: Dataset, spec: RunSpec) -> tuple[Example, ...]:
-    """The usable training examples, curated when the run says "clean"."""
-    if spec.curation == "raw":
-        return dataset.usable("train")
-    from harness.curate import cleaned_train
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """An item that one side has right and the other has not. `reason` is the side's that is not right."""
 
-    return cleaned_train(dataset)
+    id: str
+    reason: str
+    before: str
+    after: str
 
 
-def requests(task: Task, dataset: Dataset, spec: RunSpec, chat: ChatFormat, split: Split) -> list[dict[str, Any]]:
-    """What the engine is handed for one split: {"id", "prompt_ids"} for each usable example."""
-    shots = shots_of(dataset, spec)
-    return [
-        {"id": example.id, "prompt_ids": list(chat.prompt_ids(messages(task, spec, example, shots)))}
-        for example in dataset.usable(split)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Flips:
+    """Items gained and lost from `before` to `after`, with reasons counted, most frequent first."""
+
+    gained: tuple[Flip, ...]
+    lost: tuple[Flip, ...]
+
+    def reasons(self) -> tuple[dict[str, int], dict[str, int]]:
+        """({reason: gained}, {reason: lost})."""
+        return _counted(self.gained), _counted(self.lost)
+
+
+def flips(before: ItemSet, after: ItemSet) -> Flips:
+    """What changed from wrong to right and back, over the items both sides scored."""
+    gained: list[Flip] = []
+    lost: list[Flip] = []
+    later = after.by_id()
+    for old in before.items:
+        new = later.get(old.id)
+        if (
+            new is None
+            or old.value is None
+            or new.value is None
+            or (old.outcome == "right") == (new.outcome == "right")
+        ):
+            continue
+        side = old if new.outcome == "right" else new
+        reason = side.outcome if side.why in ("", side.outcome) else f"{side.outcome}: {side.why}"
+        flip = Flip(id=old.id, reason=reason, before=old.answer, after=new.answer)
+        (gained if new.outcome == "right" else lost).append(flip)
+    return Flips(gained=tuple(gained), lost=tuple(lost))
+
+
+def items_from_frame(scores: pd.DataFrame) -> tuple[Item, ...]:
+    """The rows of a store's scores frame (one run, split and scorer) as items. NaN and None values are unscored."""
+    return tuple(item_from_row(row) for row in scores.to_dict("records"))
+
+
+def item_from_row(row: Mapping[Any, Any]) -> Item:
+    """One row with example_id, value, outcome and, where present, why, answer, cluster, tags, latency_s."""
+    value = _number(row.get("value"))
+    given = str(row["outcome"])
+    outcome: Outcome = "unscored" if value is None else given  # type: ignore[assignment]
+    tags = row.get("tags")
+    return Item(
+        id=str(row["example_id"]),
+        value=None if given == "unscored" else value,
+        outcome=outcome,
+        why=_text(row.get("why")),
+        answer=_text(row.get("answer")),
+        cluster=_text(row.get("cluster")),
+        tags=() if tags is None or isinstance(tags, float | str) else tuple(str(tag) for tag in tags),
+        latency_s=_number(row.get("latency_s")),
+    )
+
+
+def outcome_of(value: float | None) -> Outcome:
+    """The class of a bare value from elsewhere: right at 1, wrong below, unscored when None."""
+    if value is None:
+        return "unscored"
+    return "right" if value >= 1.0 else "wrong"
+
+
+def _counted(changes: Sequence[Flip]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for change in changes:
+        counts[change.reason] = counts.get(change.reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value != value else float(value)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value != value else str(value)

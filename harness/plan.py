@@ -17,7 +17,6 @@ from typing import Any, get_args
 from harness.core import ALL_LINEAR, Base, Full, Lora, Method, RunSpec, Schedule, Training, UserError
 
 METHODS = ("base", "lora", "full")
-CURATIONS = ("raw", "clean")
 PRESETS = ("quick", "standard", "llama2")
 
 
@@ -41,7 +40,6 @@ class Axes:
     prompt_styles: tuple[str, ...] = ("instruct",)
     seeds: tuple[int, ...] = (0,)
     train_size: tuple[int | None, ...] = (None,)
-    curation: tuple[str, ...] = ("raw",)
     few_shot: tuple[int, ...] = (0,)
     validation_size: int | None = None
     test_size: int | None = None
@@ -49,7 +47,6 @@ class Axes:
 
     def __post_init__(self) -> None:
         _closed("methods", self.methods, METHODS)
-        _closed("curation", self.curation, CURATIONS)
         _closed("schedule", [self.schedule], get_args(Schedule))
         if "lora" in self.methods and not self.ranks:
             raise UserError("methods has lora but ranks is empty; give --ranks 8,32")
@@ -99,10 +96,8 @@ def plan(given: Axes) -> list[RunSpec]:
         )  # fmt: skip
         if "base" in given.methods:
             specs.append(common)  # greedy decoding of an untrained model has no seed
-        if model.startswith("openai:"):
-            continue
-        grid = itertools.product(_methods(given), given.epochs, given.batch_size, given.train_size, given.curation)
-        for (method, rate), epochs, batch, size, curation in grid:
+        grid = itertools.product(_methods(given), given.epochs, given.batch_size, given.train_size)
+        for (method, rate), epochs, batch, size in grid:
             training = Training(
                 learning_rate=rate,
                 epochs=epochs,
@@ -110,11 +105,7 @@ def plan(given: Axes) -> list[RunSpec]:
                 schedule=given.schedule,  # type: ignore[arg-type]  # checked in Axes
                 max_length=given.max_length,
             )
-            specs.append(
-                replace(
-                    common, method=method, training=training, seed=seed, train_size=size, curation=curation,
-                )  # type: ignore[arg-type]
-            )  # fmt: skip
+            specs.append(replace(common, method=method, training=training, seed=seed, train_size=size))
     unique = list(dict.fromkeys(specs))
     if not unique:
         raise UserError("the axes make no run; `methods` needs base, lora or full")
@@ -147,7 +138,7 @@ def _typed(key: str, value: Any) -> Any:
     }  # fmt: skip
     items: dict[str, type] = {
         "models": str, "methods": str, "ranks": int, "targets": str, "epochs": float, "batch_size": int,
-        "prompt_styles": str, "seeds": int, "train_size": int, "curation": str, "few_shot": int,
+        "prompt_styles": str, "seeds": int, "train_size": int, "few_shot": int,
     }  # fmt: skip
     try:
         if key == "learning_rates":

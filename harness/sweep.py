@@ -1,7 +1,7 @@
-"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
+"""The one orchestration: plan -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
 
 Stages meet only on disk, so resume is: the same call again. Runs are chosen on validation; only the finalists see test.
-Nothing here knows how a stage works: engines run them (engine/local.py, engine/ray.py), `store` keeps them.
+Nothing here knows how a stage works: an engine runs them (engine/local.py), `store` keeps them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from harness.chat import ChatFormat
 from harness.core import Base, DataRequest, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
 from harness.engine.local import LocalEngine
 from harness.grade import grade
-from harness.items import messages, requests, shots_of, training_items
 from harness.models import Model, resolve
 from harness.plan import Axes, plan
 from harness.progress import Display
 from harness.registry import load_task
 from harness.store import Run, Sweep, append_lines, run_name, split_summary, write_json
+from harness.tokens import messages, requests, shots_of, training_items
 
 NUM_PROBES = 2
 
@@ -41,17 +41,13 @@ class SweepRequest:
     folder: Path
     data_path: Path | None = None
     device: str = "cpu"
-    engine: str = "local"
     sampler: str = "vllm"
     options: dict[str, Any] = field(default_factory=dict)
     offline: bool = False
     remote_code: bool = False
     baseline: str | None = None
-    certify: bool = True
-    allow_uncertified: bool = False
     retry_failed: bool = False
     workers: int | None = None
-    judge: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +83,7 @@ def prepare(request: SweepRequest) -> Prepared:
             offline=request.offline,
         )
     )
-    local = [name for name in given.models if not name.startswith("openai:")]
-    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in local}
+    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in given.models}
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
         "task": f"{task.name} {task.version}",
@@ -99,8 +94,7 @@ def prepare(request: SweepRequest) -> Prepared:
     }
     names = []
     for spec in specs:
-        model = models.get(spec.model)
-        revisions = {"model": model.revision if model else spec.model, "chat": chats[spec.model].hash if model else ""}
+        revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
         fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
         key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
         names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
@@ -108,7 +102,7 @@ def prepare(request: SweepRequest) -> Prepared:
 
 
 def run_sweep(request: SweepRequest, console: Console) -> Sweep:
-    """Do whatever the sweep has not done yet, and write its report. Raises UserError; KeyboardInterrupt is resumable."""
+    """Do what the sweep has not done yet, and write its report. Raises UserError; KeyboardInterrupt is resumable."""
     sweep = Sweep(request.folder)
     with sweep.lock():
         prepared = prepare(request)
@@ -130,29 +124,22 @@ class Stages:
 
     def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, console: Console) -> None:
         self.request, self.prepared, self.sweep = request, prepared, sweep
-        self.engine = _engine(request, sweep.folder)
+        self.engine = LocalEngine(sweep.folder, request.device)
         self.runs = [Run(sweep.folder / name) for name in prepared.names]
         self.display = Display(console, _expected_s(request, prepared, self.runs))
         self._grader = ThreadPoolExecutor(1, thread_name_prefix="grade")
-        self._sampled_tokens: dict[str, float] = {}
+        self._engines: Any = None
+        self._engines_of = ""
 
     def run(self) -> None:
         """Every stage for every model, then the finalists on test."""
         with self.display:
-            if self.request.certify:
-                self._certify()
             for model in self.prepared.models:
                 self._train(model)
                 self._evaluate(model, "validation", self._of_model(model))
-            self._hosted("validation", [run for run in self.runs if run.spec.model not in self.prepared.models])
             finalists = self._finalists()
             for model in self.prepared.models:
                 self._evaluate(model, "test", [run for run in self._of_model(model) if run.name in finalists])
-            self._hosted("test", [run for run in self.runs if run.spec.model not in self.prepared.models])
-            if self.request.judge is not None:
-                from harness.judging import judge_sweep
-
-                judge_sweep(self.sweep, self.prepared.task, self.request.judge, self.display)
 
     def close(self) -> None:
         """End every child process; trainers save first."""
@@ -161,11 +148,6 @@ class Stages:
 
     def _of_model(self, model: str) -> list[Run]:
         return [run for run in self.runs if run.spec.model == model]
-
-    def _certify(self) -> None:
-        from harness.certify import certify_sweep
-
-        certify_sweep(self.sweep, self.request, self.prepared, self.display)
 
     def _train(self, model: str) -> None:
         waiting = [run for run in self._of_model(model) if _must_train(run)]
@@ -248,7 +230,7 @@ class Stages:
     def _sample(self, model: str, split: Split, runs: Sequence[Run], probes: list[list[int]]) -> list[Future[None]]:
         references = {run.name: _read(run.folder / "reference.json")["log_probabilities"] for run in runs}
         chat = self.prepared.chats[model]
-        jobs = []
+        jobs: list[dict[str, Any]] = []
         for run in runs:
             asked = requests(self.prepared.task, self.prepared.dataset, run.spec, chat, split)
             jobs.append(
@@ -295,8 +277,8 @@ class Stages:
 
     def _samplers(self, model: str, longest_prompt: int) -> Any:
         """The engines of one model, kept between validation and test."""
-        if getattr(self, "_engines_of", None) != model:
-            if getattr(self, "_engines", None) is not None:
+        if self._engines_of != model:
+            if self._engines is not None:
                 self._engines.close()
             config = self.prepared.models[model].config
             wanted = max(self.request.axes.max_length, longest_prompt + self.prepared.task.max_new_tokens)
@@ -348,16 +330,6 @@ class Stages:
             self.display.say(f"  no finalist goes to test: {error}")
             return set()
 
-    def _hosted(self, split: Split, runs: Sequence[Run]) -> None:
-        if not runs:
-            return
-        from harness.judging import sample_hosted
-
-        for run in runs:
-            sample_hosted(run, split, self.prepared.task, self.prepared.dataset, self.display)
-            self.sweep.write_examples((split, example) for example in self.prepared.dataset.usable(split))
-            grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
-
 
 def grade_run(task: Task, dataset: Dataset, run: Run, split: Split, workers: int | None) -> None:
     """Grade what was sampled and not graded yet; done.json is written last."""
@@ -395,7 +367,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             write_json(run.folder / "spec.json", {"spec": to_json(spec), "versions": prepared.versions})
         if request.retry_failed:
             (run.folder / "failure.json").unlink(missing_ok=True)
-    dataset, first = prepared.dataset, next(iter(prepared.models.values()), None)
+    dataset, first = prepared.dataset, next(iter(prepared.models.values()))
     earlier = known["runs"] if known else []
     info = {
         "name": sweep.folder.name,
@@ -412,14 +384,14 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
         },
         "model": {
-            "name": first.name if first else request.axes.models[0],
-            "revision": first.revision if first else None,
-            "source": first.source if first else None,
-            "parameters": first.num_parameters if first else None,
-            "chat": prepared.chats[first.name].hash if first else None,
+            "name": first.name,
+            "revision": first.revision,
+            "source": first.source,
+            "parameters": first.num_parameters,
+            "chat": prepared.chats[first.name].hash,
         },
         "device": f"{request.device} ({platform.processor() or platform.machine()})",
-        "engine": request.engine,
+        "engine": "local",
         "sampler": request.sampler,
         "command": shlex.join(["harness", *sys.argv[1:]]),
         "seed": list(request.axes.seeds),
@@ -437,19 +409,7 @@ def _warnings(request: SweepRequest) -> list[str]:
     found = []
     if request.sampler == "transformers":
         found.append("sampled with transformers because vLLM is not installed here: slower, other kernels than serving")
-    if not request.certify:
-        found.append("the evaluation was not certified (--no-certify)")
     return found
-
-
-def _engine(request: SweepRequest, folder: Path) -> Any:
-    if request.engine == "local":
-        return LocalEngine(folder, request.device)
-    if request.engine == "ray":
-        from harness.engine.ray import RayEngine
-
-        return RayEngine(folder, request.device)
-    raise UserError(f"engine is local or ray, got {request.engine!r}")
 
 
 def _must_train(run: Run) -> bool:
@@ -466,7 +426,6 @@ def _expected_s(request: SweepRequest, prepared: Prepared, runs: Sequence[Run]) 
     )
     validation = len(runs) * len(prepared.dataset.validation)
     return {
-        "certify": 20.0,
         "train": examples / 12.0 / speed,
         "reference": 6.0 + 3.0 * len(runs),
         "sample validation": 35.0 + validation / 8.0 / speed,

@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class LocalEngine:
 
         # A retry starts with the devices turned by one, so that a run meets another device where there is one.
         order = self._devices[attempt - 1 :] + self._devices[: attempt - 1]
-        _in_threads([lambda device=device: work(device) for device in order])
+        _in_threads([partial(work, device) for device in order])
 
     def _follow(self, module: str, path: Path, device: str, log: str, tell: Tell) -> None:
         child = self.start(module, path, device, log)
@@ -154,7 +155,7 @@ class Samplers:
                     return
                 self._sample_one(device, job, tell)
 
-        _in_threads([lambda device=device: work(device) for device in self._engine._devices[: max(1, len(jobs))]])
+        _in_threads([partial(work, device) for device in self._engine._devices[: max(1, len(jobs))]])
 
     def close(self) -> None:
         """End the engines."""

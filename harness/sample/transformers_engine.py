@@ -21,7 +21,8 @@ class TransformersEngine:
     def __init__(self, model: Path, *, device: str, max_model_len: int, scratch: Path) -> None:
         self.max_model_len = max_model_len
         self._base, self._device, self._scratch = model, device, scratch
-        self._folder, self._model = "", None
+        self._folder = ""
+        self._model: Any = None
 
     def activate(self, job: SampleJob) -> str:
         """Load the job's checkpoint; a LoRA one is merged."""
@@ -42,7 +43,7 @@ class TransformersEngine:
         with torch.inference_mode():
             for sequence in sequences:
                 ids_T = torch.tensor([list(sequence)], device=self._device)
-                logits_TV = self._model(input_ids=ids_T).logits[0, :-1].float()  # type: ignore[misc]
+                logits_TV = self._model(input_ids=ids_T).logits[0, :-1].float()
                 picked_T = logits_TV.log_softmax(-1).gather(1, ids_T[0, 1:, None])[:, 0]
                 result.append(picked_T.tolist())
         return result
@@ -62,7 +63,7 @@ class TransformersEngine:
                 ids_BT[row, width - len(prompt) :] = prompt
                 mask_BT[row, width - len(prompt) :] = 1
             with torch.inference_mode():
-                out_BT = self._model.generate(  # type: ignore[attr-defined]
+                out_BT = self._model.generate(
                     input_ids=ids_BT.to(self._device),
                     attention_mask=mask_BT.to(self._device),
                     max_new_tokens=job.max_new_tokens,
@@ -83,5 +84,5 @@ class TransformersEngine:
 
         self._model = None
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
-        self._model.to(self._device).eval()  # type: ignore[attr-defined]
+        self._model.to(self._device).eval()
         self._folder = folder

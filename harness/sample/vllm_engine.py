@@ -80,7 +80,7 @@ class VllmEngine:
         self._llm.reset_prefix_cache()  # a cached prefix has no prompt log-probabilities
         parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         prompts = [{"prompt_token_ids": list(sequence)} for sequence in sequences]
-        outputs = self._llm.generate(prompts, parameters, use_tqdm=False, lora_request=self._request)  # type: ignore[arg-type]
+        outputs = self._llm.generate(prompts, parameters, use_tqdm=False, lora_request=self._request)
         result = []
         for sequence, output in zip(sequences, outputs, strict=True):
             entries = output.prompt_logprobs[1:]

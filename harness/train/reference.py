@@ -1,8 +1,9 @@
 """`python -m harness.train.reference JOB.json`: what transformers + peft say a checkpoint's log-probabilities are.
 
-In: {"model", "device", "probes": [[token ids]], "runs": [{"run_dir", "method", "checkpoint"}]}. Out: reference.json in each
-run's directory: {"log_probabilities": [[nats]]}, fp32, of each probe's second to last token. Checkpoints are loaded from
-disk by the stock loaders, so this proves the saved files and not the trainer's memory. A failing run gets {"error"}.
+In: {"model", "device", "probes": [[token ids]], "runs": [{"run_dir", "method", "checkpoint"}]}. Out: reference.json in
+each run's directory: {"log_probabilities": [[nats]]}, fp32, of each probe's second to last token. Checkpoints are loaded
+from disk by the stock loaders, so this proves the saved files and not the trainer's memory. A failing run gets
+{"error"}.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+# tunebench: `make sweep TASK=sql` and `make test` set up what they need. Everything is in .venv; nothing needs root.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+DEVICE ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+TASK ?= sql
+PIP_ARGS ?=
+# A Make variable that is set becomes the flag of the same name.
+flag = $(if $($(1)),--$(2) "$($(1))")
+AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) $(call flag,DATA,data) \
+  $(call flag,DATA_PATH,data-path) $(call flag,MODEL,model) $(call flag,METHODS,methods) $(call flag,RANKS,ranks) \
+  $(call flag,ALPHA,alpha) $(call flag,LRS,lrs) $(call flag,FULL_LRS,full-lrs) $(call flag,SCHEDULE,schedule) \
+  $(call flag,EPOCHS,epochs) $(call flag,BATCH_SIZE,batch-size) $(call flag,PROMPT_STYLES,prompt-styles) \
+  $(call flag,SEEDS,seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,VALIDATION_SIZE,validation-size) \
+  $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler)
+READY = $(VENV)/.ready-$(DEVICE)
+
+.PHONY: help setup sweep plan test test-slow lint doctor clean
+help:
+	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= ...)"
+	@echo "make plan TASK=sql      what a sweep would run and cost"
+	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
+	@echo "make setup | doctor     the environment, and what it lacks (DEVICE=cpu|cuda, found: $(DEVICE))"
+
+setup: $(READY)
+
+$(READY): requirements/$(DEVICE).txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --no-compile $(if $(filter cpu,$(DEVICE)),--no-deps) $(PIP_ARGS) -r requirements/$(DEVICE).txt
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+sweep: setup
+	$(VENV)/bin/harness sweep $(TASK) --device $(DEVICE) $(AXES)
+
+plan: setup
+	$(VENV)/bin/harness sweep $(TASK) --device $(DEVICE) $(AXES) --dry-run
+
+lint: setup
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: lint
+	$(VENV)/bin/python -m pytest tests -m "not slow"
+
+test-slow: lint
+	$(VENV)/bin/python -m pytest tests
+
+doctor: setup
+	$(VENV)/bin/harness doctor --start-engine
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,283 @@
+"""The command `harness`: thin verbs over functions that a notebook can call.
+
+Exit codes: 0 done, 1 a gate said FAIL, 2 INCONCLUSIVE, 3 cannot compare, 64 usage or a mistake the user can mend, 130
+interrupted (the same command goes on), 70 our bug. `--debug` shows the traceback. Heavy imports wait for their verb.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.sweep import SweepRequest
+
+EX_USAGE, EX_SOFTWARE, EX_INTERRUPTED = 64, 70, 130
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Task = Annotated[str, typer.Argument(help="sql, functional, math, or an installed task")]
+Text = Annotated[str | None, typer.Option()]
+Whole = Annotated[int | None, typer.Option()]
+
+
+@app.command()
+def sweep(
+    task: Task,
+    preset: Annotated[str, typer.Option(help="quick, standard or llama2")] = "quick",
+    file: Annotated[Path | None, typer.Option(help="a YAML file of axes, instead of a preset")] = None,
+    name: Annotated[str | None, typer.Option(help="folder under --results")] = None,
+    results: Path = Path("results"),
+    data: Text = None,
+    data_path: Path | None = None,
+    model: Text = None,
+    methods: Text = None,
+    ranks: Text = None,
+    alpha: Text = None,
+    dropout: float | None = None,
+    targets: Text = None,
+    lrs: Annotated[str | None, typer.Option(help="for LoRA and, without --full-lrs, full")] = None,
+    full_lrs: Text = None,
+    schedule: Text = None,
+    epochs: Text = None,
+    batch_size: Text = None,
+    prompt_styles: Text = None,
+    seeds: Text = None,
+    train_size: Text = None,
+    validation_size: Whole = None,
+    test_size: Whole = None,
+    few_shot: Text = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda; found by itself")] = "",
+    sampler: Annotated[str, typer.Option(help="vllm or transformers; found by itself")] = "",
+    baseline: Text = None,
+    offline: bool = False,
+    remote_code: bool = False,
+    retry_failed: bool = False,
+    dry_run: bool = False,
+    workers: Whole = None,
+) -> None:
+    """Train, sample, score and report a grid of runs. The same command again continues it."""
+    from rich.console import Console
+
+    from harness.doctor import found_device, found_sampler
+    from harness.plan import axes, sweep_file
+    from harness.plan import preset as shipped
+    from harness.sweep import SweepRequest, run_sweep
+
+    flags: dict[str, Any] = {
+        "task": task, "data": data, "models": _list(model), "methods": _list(methods), "ranks": _list(ranks),
+        "alpha": alpha, "dropout": dropout, "targets": _list(targets), "schedule": schedule, "epochs": _list(epochs),
+        "batch_size": _list(batch_size), "prompt_styles": _list(prompt_styles), "seeds": _list(seeds),
+        "train_size": _list(train_size), "validation_size": validation_size, "test_size": test_size,
+        "few_shot": _list(few_shot),
+    }  # fmt: skip
+    start = sweep_file(file) if file else shipped(preset)
+    if lrs or full_lrs:
+        flags["learning_rates"] = _rates(lrs, full_lrs, start)
+    given = axes(start, flags)
+    request = SweepRequest(
+        axes=given,
+        folder=results / (name or f"{task}-{given.data}-{file.stem if file else preset}"),
+        data_path=data_path,
+        device=device or found_device(),
+        sampler=sampler or found_sampler(),
+        offline=offline,
+        remote_code=remote_code,
+        baseline=baseline,
+        retry_failed=retry_failed,
+        workers=workers,
+    )
+    console = Console()
+    if dry_run:
+        _print_plan(request, console)
+        return
+    finished = run_sweep(request, console)
+    from harness.report import print_summary
+
+    print_summary(finished.folder, console)
+    console.print(f"report: {finished.folder / 'report.html'}", highlight=False)
+
+
+@app.command()
+def report(folder: Path) -> None:
+    """Write the report of a sweep again and print its summary."""
+    from rich.console import Console
+
+    from harness.report import print_summary, write_report
+
+    page = write_report(folder)
+    print_summary(folder, Console())
+    typer.echo(f"report: {page}")
+
+
+@app.command()
+def score(
+    task: Task,
+    input: Annotated[Path, typer.Option(help="pairs, one JSON object a line: id, gold, prediction, ...; - is stdin")],
+    output: Annotated[Path, typer.Option(help="one line out for each line in; - is stdout")] = Path("-"),
+    workers: Whole = None,
+) -> None:
+    """Grade outputs made anywhere, without a model or a sweep. Exits 1 when a line was broken."""
+    import json
+    import tempfile
+
+    from harness.grade import grade_pairs
+    from harness.registry import load_task
+
+    loaded = load_task(task)
+    source = input
+    if str(input) == "-":
+        with tempfile.NamedTemporaryFile("wb", suffix=".jsonl", delete=False) as copy:
+            copy.write(sys.stdin.buffer.read())
+        source = Path(copy.name)
+    elif not input.is_file():
+        raise _user_error(f"--input {input} does not exist")
+    broken = count = 0
+    stream = sys.stdout if str(output) == "-" else output.open("w", encoding="utf-8")
+    try:
+        for row in grade_pairs(loaded, source, workers=workers):
+            stream.write(json.dumps(row) + "\n")
+            broken += "error" in row
+            count += 1
+            if count % 500 == 0:
+                typer.echo(f"{count} scored", err=True)
+    finally:
+        if stream is not sys.stdout:
+            stream.close()
+        if source != input:
+            source.unlink()
+    typer.echo(f"{count} lines, {broken} broken", err=True)
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(a: Path, b: Path, output: Text = None, force: bool = False, form: str = "text") -> None:
+    """Compare two runs or result files item by item; --form text, json or markdown."""
+    from harness.compare import as_json, as_markdown, as_text
+    from harness.compare import compare as compared
+    from harness.compare_formats import load_items
+
+    forms: dict[str, Callable[[Any], str]] = {"text": as_text, "json": as_json, "markdown": as_markdown}
+    if form not in forms:
+        raise _user_error(f"--form is text, json or markdown, got {form!r}")
+    text = forms[form](compared(load_items(a), load_items(b), force=force))
+    if output:
+        Path(output).write_text(text)
+    else:
+        typer.echo(text)
+
+
+@app.command()
+def tasks() -> None:
+    """The tasks that are installed."""
+    from harness.registry import load_task, task_names
+
+    for name in task_names():
+        task = load_task(name)
+        typer.echo(f"{name:<12} {task.summary} | data: {', '.join(task.sources)} | primary: {task.primary}")
+
+
+@app.command()
+def models() -> None:
+    """The built-in models; any hub id or local folder works too."""
+    from harness.models import BUILTIN
+
+    for name, (_, _, source) in BUILTIN.items():
+        typer.echo(f"{name:<14} {source}")
+
+
+@app.command()
+def doctor(start_engine: Annotated[bool, typer.Option(help="also start vLLM, about 40 s")] = False) -> None:
+    """Versions, device, memory, disk, what is missing, and the command that mends it."""
+    from rich.console import Console
+
+    from harness.doctor import examine
+
+    if not examine(Console(), start_engine=start_engine):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run a verb; turn a user's mistake into one line, and Ctrl-C or SIGTERM into a resumable end."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; the same command continues: {' '.join(['harness', *sys.argv[1:]])}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(EX_INTERRUPTED)
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except Exception as error:  # becomes one line and an exit code
+        if debug:
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    from harness.core import UserError
+
+    if isinstance(error, UserError):
+        print(f"error: {error}", file=sys.stderr)
+        return EX_USAGE
+    if hasattr(error, "format_message"):  # click's own usage errors
+        print(f"error: {error.format_message()}; see harness --help", file=sys.stderr)
+        return EX_USAGE
+    print(f"bug: {type(error).__name__}: {error}; run again with --debug for the traceback", file=sys.stderr)
+    return EX_SOFTWARE
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _user_error(text: str) -> Exception:
+    from harness.core import UserError
+
+    return UserError(text)
+
+
+def _list(text: str | None) -> list[str] | None:
+    return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _rates(lrs: str | None, full_lrs: str | None, start: dict[str, Any]) -> dict[str, Any]:
+    known = start.get("learning_rates", {})
+    known = known if isinstance(known, dict) else {"lora": known, "full": known}
+    chosen = {"lora": _list(lrs) or known.get("lora"), "full": _list(full_lrs) or _list(lrs) or known.get("full")}
+    return {method: rates for method, rates in chosen.items() if rates}
+
+
+def _print_plan(request: SweepRequest, console: Any) -> None:
+    from rich.table import Table
+
+    from harness.estimate import estimates
+    from harness.sweep import prepare
+
+    table = Table("run", "train tokens", "FLOP", "memory", "checkpoint", title=f"plan of {request.folder}")
+    plan = prepare(request)
+    for row in estimates(plan, request.device):
+        table.add_row(
+            row.label, f"{row.num_tokens:,}", f"{row.flops:.2e}", _bytes(row.memory_bytes), _bytes(row.disk_bytes)
+        )
+    console.print(table)
+    from harness.estimate import detectable
+
+    console.print(detectable(plan), highlight=False)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    main()

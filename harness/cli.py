@@ -210,17 +210,16 @@ def main() -> None:
         sys.argv.remove("--debug")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command continues: {' '.join(['harness', *sys.argv[1:]])}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(EX_INTERRUPTED)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
     except Exception as error:  # becomes one line and an exit code
         if debug:
             raise
-        sys.exit(_explain(error))
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _explain(error: Exception) -> int:

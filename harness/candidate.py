@@ -27,7 +27,9 @@ def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
         if found.task != task:
             raise UserError(f"run {path} is of task {found.task!r}, not {task!r}")
         return replace(found, items=tuple(item for item in found.items if item.id in wanted))
-    sample = importlib.import_module("harness.sweep").evaluate_checkpoint
+    sample = getattr(importlib.import_module("harness.sweep"), "evaluate_checkpoint", None)
+    if sample is None:
+        raise UserError(f"{path} is no run of a sweep; only finished runs (results/<sweep>/<run>) can be gated so far")
     return cast(ItemSet, sample(checkpoint, task, item_ids))
 
 

@@ -174,6 +174,48 @@ def compare(a: Path, b: Path, output: Text = None, force: bool = False, form: st
 
 
 @app.command()
+def bless(
+    run: Annotated[Path, typer.Argument(help="results/<sweep>/<run>")],
+    output: Path,
+    note: str = "",
+    replace: bool = False,
+) -> None:
+    """Write a finished run's test outcomes as a baseline file for git."""
+    from harness.baseline import bless as blessed
+    from harness.candidate import run_items
+
+    typer.echo(f"baseline: {blessed(run_items(run), output, note=note, replace=replace)}")
+
+
+@app.command()
+def gate(
+    candidate: Annotated[Path, typer.Argument(help="a finished run: results/<sweep>/<run>")],
+    task: str = "sql",
+    baseline: Path | None = None,
+    margin: float = 0.02,
+    policy: Annotated[Path | None, typer.Option(help="a YAML policy of several tasks and metrics")] = None,
+    until_decided: bool = False,
+    json: Path | None = None,
+    junit: Path | None = None,
+    comment: Path | None = None,
+    summary: Path | None = None,
+) -> None:
+    """Is the candidate worse than the baseline? Exits 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 cannot compare."""
+    from harness.candidate import evaluate
+    from harness.gate import run_gate
+    from harness.gate_policy import load_policy, single_check_policy
+    from harness.gate_render import as_text, write_verdict
+
+    if policy is None and baseline is None:
+        raise _user_error("give --baseline FILE (written by `harness bless`) or --policy FILE")
+    rules = load_policy(policy) if policy else single_check_policy(task, baseline or Path(), margin)
+    verdict = run_gate(str(candidate), rules, evaluate, until_decided=until_decided)
+    typer.echo(as_text(verdict))
+    write_verdict(verdict, json_path=json, junit_path=junit, comment_path=comment, summary_path=summary)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
 def tasks() -> None:
     """The tasks that are installed."""
     from harness.registry import load_task, task_names

@@ -1,1 +1,1 @@
-"""Where stages run: this machine (local.py), or a Ray cluster (ray.py; only here: ray)."""
+"""Where stages run: child processes of this machine (local.py)."""

@@ -1,7 +1,7 @@
 """A run folder, or a checkpoint, and item ids in, scored items with their versions out: what the gate asks.
 
 A run folder (spec.json, scores.jsonl) of a sweep is read from the store and never sampled again. Anything else is a
-checkpoint: `harness.sweep.evaluate_checkpoint(checkpoint, task, item_ids)` samples and scores it.
+checkpoint: `harness.checkpoint.evaluate_checkpoint(checkpoint, task, item_ids)` samples and scores it.
 The versions are the certificate's parts, as recorded under `versions` in sweep.json and spec.json.
 """
 
@@ -27,9 +27,7 @@ def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
         if found.task != task:
             raise UserError(f"run {path} is of task {found.task!r}, not {task!r}")
         return replace(found, items=tuple(item for item in found.items if item.id in wanted))
-    sample = getattr(importlib.import_module("harness.sweep"), "evaluate_checkpoint", None)
-    if sample is None:
-        raise UserError(f"{path} is no run of a sweep; only finished runs (results/<sweep>/<run>) can be gated so far")
+    sample = importlib.import_module("harness.checkpoint").evaluate_checkpoint
     return cast(ItemSet, sample(checkpoint, task, item_ids))
 
 

@@ -189,7 +189,7 @@ def bless(
 
 @app.command()
 def gate(
-    candidate: Annotated[Path, typer.Argument(help="a finished run: results/<sweep>/<run>")],
+    candidate: Annotated[Path, typer.Argument(help="a finished run, a PEFT folder or a full checkpoint")],
     task: str = "sql",
     baseline: Path | None = None,
     margin: float = 0.02,

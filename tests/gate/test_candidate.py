@@ -87,7 +87,7 @@ def test_a_sweep_is_compared_by_its_recommended_run(tmp_path: Path) -> None:
 
 
 def test_any_other_checkpoint_is_sampled_by_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("harness.sweep")
+    module = ModuleType("harness.checkpoint")
     asked = SimpleNamespace(ids=())
 
     def evaluate_checkpoint(checkpoint: str, task: str, item_ids: list[str]) -> object:
@@ -95,6 +95,6 @@ def test_any_other_checkpoint_is_sampled_by_the_sweep(tmp_path: Path, monkeypatc
         return item_set(["right"], name=checkpoint)
 
     module.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "harness.sweep", module)
+    monkeypatch.setitem(sys.modules, "harness.checkpoint", module)
     assert evaluate(str(tmp_path), "sql", ["q0"]).name == str(tmp_path)
     assert asked.ids == ("q0",)

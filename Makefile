@@ -15,11 +15,12 @@ AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) 
   $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler)
 READY = $(VENV)/.ready-$(DEVICE)
 
-.PHONY: help setup sweep plan test test-slow lint gate doctor clean
+.PHONY: help setup sweep plan test test-slow lint certify gate doctor clean
 help:
 	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
+	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"
 	@echo "make gate CHECKPOINT=... TASK=sql   is it worse than results/baselines/sql.json? (BASELINE= MARGIN=)"
 	@echo "make setup | doctor     the environment, and what it lacks (DEVICE=cpu|cuda, found: $(DEVICE))"
 
@@ -48,6 +49,9 @@ test: lint
 
 test-slow: lint
 	$(VENV)/bin/python -m pytest tests
+
+certify: setup
+	$(VENV)/bin/harness certify $(TASK) $(call flag,DATA,data) $(call flag,DATA_PATH,data-path)
 
 gate: setup
 	$(VENV)/bin/harness gate $(CHECKPOINT) --task $(TASK) --baseline $(or $(BASELINE),results/baselines/$(TASK).json) $(call flag,MARGIN,margin)

@@ -58,6 +58,7 @@ def sweep(
     offline: bool = False,
     remote_code: bool = False,
     retry_failed: bool = False,
+    allow_uncertified: bool = False,
     dry_run: bool = False,
     workers: Whole = None,
 ) -> None:
@@ -90,6 +91,7 @@ def sweep(
         remote_code=remote_code,
         baseline=baseline,
         retry_failed=retry_failed,
+        allow_uncertified=allow_uncertified,
         workers=workers,
     )
     console = Console()
@@ -113,6 +115,33 @@ def report(folder: Path) -> None:
     page = write_report(folder)
     print_summary(folder, Console())
     typer.echo(f"report: {page}")
+
+
+@app.command()
+def certify(
+    task: Task,
+    data: str = "builtin",
+    data_path: Path | None = None,
+    sample: Annotated[int, typer.Option(help="test items to score")] = 60,
+    output: Annotated[Path | None, typer.Option(help="write the certificate as JSON")] = None,
+) -> None:
+    """Prove that a task's evaluation can judge. Exits 1 when a check fails."""
+    from harness.certify import check_task
+    from harness.core import DataRequest
+    from harness.registry import load_task
+    from harness.store import write_json
+
+    request = DataRequest(name=data, path=data_path, train_size=600, validation_size=200, test_size=200)
+    certificate = check_task(load_task(task), sample=sample, request=request)
+    for check in certificate.checks:
+        typer.echo(f"{check.status:<5} {check.part:<8} {check.name}: {check.detail}")
+        for example in check.examples[:3]:
+            typer.echo(f"        {example[:200]!r}")
+    typer.echo(certificate.summary)
+    if output is not None:
+        write_json(output, certificate.to_json())
+    if not certificate.passed:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The one orchestration: plan -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
+"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
 
 Stages meet only on disk, so resume is: the same call again. Runs are chosen on validation; only the finalists see test.
 Nothing here knows how a stage works: an engine runs them (engine/local.py), `store` keeps them.
@@ -47,6 +47,7 @@ class SweepRequest:
     remote_code: bool = False
     baseline: str | None = None
     retry_failed: bool = False
+    allow_uncertified: bool = False
     workers: int | None = None
 
 
@@ -70,19 +71,7 @@ def prepare(request: SweepRequest) -> Prepared:
     task = load_task(given.task)
     if given.data not in task.sources:
         raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
-    sizes = [size for size in given.train_size if size is not None]
-    largest = max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None
-    dataset = task.load(
-        DataRequest(
-            name=given.data,
-            path=request.data_path,
-            seed=given.data_seed,
-            train_size=largest,
-            validation_size=given.validation_size,
-            test_size=given.test_size,
-            offline=request.offline,
-        )
-    )
+    dataset = task.load(data_request(request))
     models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in given.models}
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
@@ -99,6 +88,21 @@ def prepare(request: SweepRequest) -> Prepared:
         key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
         names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
     return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
+
+
+def data_request(request: SweepRequest) -> DataRequest:
+    """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
+    given = request.axes
+    sizes = [size for size in given.train_size if size is not None]
+    return DataRequest(
+        name=given.data,
+        path=request.data_path,
+        seed=given.data_seed,
+        train_size=max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None,
+        validation_size=given.validation_size,
+        test_size=given.test_size,
+        offline=request.offline,
+    )
 
 
 def run_sweep(request: SweepRequest, console: Console) -> Sweep:
@@ -134,6 +138,7 @@ class Stages:
     def run(self) -> None:
         """Every stage for every model, then the finalists on test."""
         with self.display:
+            self._certify()
             for model in self.prepared.models:
                 self._train(model)
                 self._evaluate(model, "validation", self._of_model(model))
@@ -148,6 +153,34 @@ class Stages:
 
     def _of_model(self, model: str) -> list[Run]:
         return [run for run in self.runs if run.spec.model == model]
+
+    def _certify(self) -> None:
+        """Prove that the evaluation can judge before anything is trained; the certificate stays with the numbers."""
+        if self.sweep.certificate() is not None:
+            return
+        from harness.certify import Certificate, check_format, check_task
+
+        self.display.stage("certify", 1 + len(self.prepared.models))
+        task, dataset = self.prepared.task, self.prepared.dataset
+        found = check_task(task, dataset, request=data_request(self.request))
+        self.display.update(1, "task")
+        checks = list(found.checks)
+        for done, (model, chat) in enumerate(self.prepared.chats.items(), start=2):
+            specs = [spec for spec in self.prepared.specs if spec.model == model]
+            checks += check_format(task, dataset, specs, chat, task.max_new_tokens)
+            self.display.update(done, model)
+        formats = digest({model: chat.hash for model, chat in self.prepared.chats.items()}, 16)
+        certificate = Certificate(checks=tuple(checks), hashes={**found.hashes, "format": formats})
+        body = {**certificate.to_json(), "forced": not certificate.passed}
+        if not certificate.passed and not self.request.allow_uncertified:
+            write_json(self.sweep.folder / "certificate-failed.json", body)
+            failed = [f"{check.name}: {check.detail}" for check in checks if check.status == "fail"]
+            raise UserError(
+                f"the evaluation is not certified: {'; '.join(failed)}. Mend it (details in "
+                f"{self.sweep.folder / 'certificate-failed.json'}), or pass --allow-uncertified, which marks every number"
+            )
+        write_json(self.sweep.folder / "certificate.json", body)
+        self.display.say(f"certificate: {certificate.summary}")
 
     def _train(self, model: str) -> None:
         waiting = [run for run in self._of_model(model) if _must_train(run)]
@@ -426,7 +459,8 @@ def _expected_s(request: SweepRequest, prepared: Prepared, runs: Sequence[Run]) 
     )
     validation = len(runs) * len(prepared.dataset.validation)
     return {
-        "train": examples / 12.0 / speed,
+        "certify": 18.0,
+        "train": examples / 3.0 / speed,
         "reference": 6.0 + 3.0 * len(runs),
         "sample validation": 35.0 + validation / 8.0 / speed,
         "sample test": 3 * len(prepared.dataset.test) / 8.0 / speed,

@@ -47,6 +47,7 @@ class LocalEngine:
         self.device = device
         self._devices = devices(device)
         self._children: set[Child] = set()
+        self._stopping = False
         self._lock = threading.Lock()
 
     def train(self, job: Mapping[str, Any], tell: Tell) -> None:
@@ -75,6 +76,7 @@ class LocalEngine:
     def stop(self) -> None:
         """End every child; a trainer saves its state first."""
         with self._lock:
+            self._stopping = True
             children = list(self._children)
         stoppers = [threading.Thread(target=child.stop) for child in children]
         for thread in stoppers:
@@ -84,8 +86,10 @@ class LocalEngine:
 
     def start(self, module: str, path: Path, device: str, log: str) -> Child:
         """A child that `stop` knows of."""
-        child = Child(module, str(path), log=self.folder / f"{log}.log", environment=_environment(device))
         with self._lock:
+            if self._stopping:  # a thread that saw its child stopped must not start the next one
+                raise KeyboardInterrupt
+            child = Child(module, str(path), log=self.folder / f"{log}.log", environment=_environment(device))
             self._children.add(child)
         return child
 

@@ -35,11 +35,15 @@ def grade(
     def payloads() -> Iterator[Any]:
         for example, completion in pairs:
             kept.append((example, completion))
-            yield [task.name, to_json(example), completion.text]
+            failed = completion.finish == "error"  # there is no answer: unscored with the reason, never a 0
+            yield None if failed else [task.name, to_json(example), completion.text]
 
     for index, reply in enumerate(_replies(task, payloads(), workers)):
         example, completion = kept[index]
-        scores = _scores(task, reply)
+        if completion.finish == "error":
+            scores = {name: Score(value=None, why=completion.error or "not_sampled") for name in task.scorers}
+        else:
+            scores = _scores(task, reply)
         yield {
             "example_id": example.id,
             "split": completion.split,
@@ -89,7 +93,7 @@ def grade_pairs(task: Task, path: Path, *, workers: int | None = None) -> Iterat
 
 
 def score_one(payload: Sequence[Any] | None) -> dict[str, Any] | None:
-    """In the child: score one [task name, example, text]. None passes through (a broken line)."""
+    """In the child: score one [task name, example, text]. None passes through (a broken line, or no answer)."""
     if payload is None:
         return None
     name, body, text = payload

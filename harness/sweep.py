@@ -156,7 +156,8 @@ class Stages:
 
     def _certify(self) -> None:
         """Prove that the evaluation can judge before anything is trained; the certificate stays with the numbers."""
-        if self.sweep.certificate() is not None:
+        known = self.sweep.certificate()
+        if known is not None and (not known["forced"] or self.request.allow_uncertified):
             return
         from harness.certify import Certificate, check_format, check_task
 
@@ -332,6 +333,10 @@ class Stages:
         spec, dataset = runs[0].spec, self.prepared.dataset
         shots = shots_of(dataset, spec)
         chosen = dataset.usable("validation")[:NUM_PROBES]
+        if not chosen:
+            raise UserError(
+                f"{dataset.name} has no usable validation item: no run could be chosen, nor its weights proven"
+            )
         items = [chat.example(e.id, messages(self.prepared.task, spec, e, shots), e.gold) for e in chosen]
         return [list(item.prompt_ids + item.answer_ids) for item in items]
 

@@ -151,6 +151,22 @@ def test_a_crashing_scorer_leaves_the_item_unscored_and_not_wrong() -> None:
         assert all(score.why.startswith("scorer_") for score in scores.values())
 
 
+def test_an_item_that_was_not_sampled_is_unscored_and_enters_no_mean() -> None:
+    from harness.grade import grade
+    from harness.registry import load_task
+
+    task = load_task("functional")
+    example = task.pair({"id": "1", "gold": "inform(name[X])"})
+    shared = {"example_id": "1", "split": "test", "num_prompt_tokens": 9, "num_tokens": 0}
+    unsampled = Completion(**shared, text="", finish="error", error="prompt_too_long")  # type: ignore[arg-type]
+    right = Completion(**shared, text="inform(name[X])", finish="stop")  # type: ignore[arg-type]
+    first, second = grade(task, [(example, unsampled), (example, right)], workers=1)
+    assert first["outcome"] == "unscored"
+    assert {score["value"] for score in first["scores"].values()} == {None}
+    assert first["scores"][task.primary]["why"] == "prompt_too_long"
+    assert second["scores"][task.primary]["value"] == 1.0
+
+
 def test_help_is_quick_and_lists_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "harness.cli", "--help"], capture_output=True, text=True, check=True)
     for verb in ("sweep", "report", "score", "compare", "tasks", "models", "doctor"):

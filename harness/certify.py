@@ -117,7 +117,7 @@ def hashes(task: Task, dataset: Dataset) -> dict[str, str]:
         "task": digest(settings, 16),
         "data": digest([data, dataset.unusable], 16),
         "prompts": digest(rendered, 16),
-        "scorers": digest([task.scorers, _sources(task.score)], 16),
+        "scorers": source_hash(task),
     }
 
 
@@ -323,6 +323,11 @@ def _repeatable(task: Task, items: Sequence[Example], referee: Referee) -> Check
         f"{pairs[index][0].id}: {' | '.join(sorted(seen))[:300]}" for index, seen in verdicts.items() if len(seen) > 1
     ]
     return _verdict("scorers", "repeatable", problems, f"{len(pairs)} answers scored three times, once shuffled")
+
+
+def source_hash(task: Task) -> str:
+    """A hash of a task's scorers: their names and the source files beside the score function."""
+    return digest([task.scorers, _sources(task.score)], 16)
 
 
 def _sources(function: Callable[..., Any]) -> list[list[str]]:

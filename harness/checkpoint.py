@@ -22,8 +22,9 @@ from harness.grade import grade
 from harness.items import ItemSet, item_from_row
 from harness.models import DEFAULT_MODEL, resolve
 from harness.plan import axes
+from harness.prepare import Prepared, SweepRequest, prepare
 from harness.store import Run, read_json
-from harness.sweep import NUM_PROBES, Prepared, SweepRequest, prepare
+from harness.sweep import NUM_PROBES
 from harness.tokens import messages, requests
 
 

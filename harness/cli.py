@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from harness.sweep import SweepRequest
+    from harness.prepare import SweepRequest
 
 EX_USAGE, EX_SOFTWARE, EX_INTERRUPTED = 64, 70, 130
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -68,7 +68,8 @@ def sweep(
     from harness.doctor import found_device, found_sampler
     from harness.plan import axes, sweep_file
     from harness.plan import preset as shipped
-    from harness.sweep import SweepRequest, run_sweep
+    from harness.prepare import SweepRequest
+    from harness.sweep import run_sweep
 
     flags: dict[str, Any] = {
         "task": task, "data": data, "models": _list(model), "methods": _list(methods), "ranks": _list(ranks),
@@ -331,7 +332,7 @@ def _print_plan(request: SweepRequest, console: Any) -> None:
     from rich.table import Table
 
     from harness.estimate import estimates
-    from harness.sweep import prepare
+    from harness.prepare import prepare
 
     table = Table("run", "train tokens", "FLOP", "memory", "checkpoint", title=f"plan of {request.folder}")
     plan = prepare(request)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.core import Base
+from harness.prepare import Prepared
 from harness.stats import minimum_detectable_difference
 from harness.store import label
-from harness.sweep import Prepared
 from harness.tokens import training_items
 from harness.train.job import Options
 from harness.train.memory import checkpoint_bytes, estimate, training_flops

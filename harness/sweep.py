@@ -1,4 +1,5 @@
-"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out: results/<name>/.
+"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out:
+results/<name>/.
 
 Stages meet only on disk, so resume is: the same call again. Runs are chosen on validation; only the finalists see test.
 Nothing here knows how a stage works: an engine runs them (engine/local.py), `store` keeps them.
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,89 +20,15 @@ from rich.console import Console
 
 from harness import __version__
 from harness.chat import ChatFormat
-from harness.core import Base, DataRequest, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
+from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
 from harness.engine.local import LocalEngine
 from harness.grade import grade
-from harness.models import Model, resolve
-from harness.plan import Axes, plan
+from harness.prepare import Prepared, SweepRequest, data_request, prepare
 from harness.progress import Display
-from harness.registry import load_task
-from harness.store import Run, Sweep, append_lines, run_name, split_summary, write_json
+from harness.store import Run, Sweep, append_lines, split_summary, write_json
 from harness.tokens import messages, requests, shots_of, training_items
 
 NUM_PROBES = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRequest:
-    """What a sweep is asked to do. `baseline` is the label or name of a run that goes to test beside the finalists."""
-
-    axes: Axes
-    folder: Path
-    data_path: Path | None = None
-    device: str = "cpu"
-    sampler: str = "vllm"
-    options: dict[str, Any] = field(default_factory=dict)
-    offline: bool = False
-    remote_code: bool = False
-    baseline: str | None = None
-    retry_failed: bool = False
-    allow_uncertified: bool = False
-    workers: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A sweep's plan with everything that decides its numbers resolved."""
-
-    task: Task
-    dataset: Dataset
-    models: dict[str, Model]
-    chats: dict[str, ChatFormat]
-    specs: list[RunSpec]
-    names: list[str]
-    versions: dict[str, str]
-
-
-def prepare(request: SweepRequest) -> Prepared:
-    """Resolve the models, load the data and name the runs. Raises UserError for anything the user can mend."""
-    given = request.axes
-    specs = plan(given)
-    task = load_task(given.task)
-    if given.data not in task.sources:
-        raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
-    dataset = task.load(data_request(request))
-    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in given.models}
-    chats = {name: ChatFormat(model.folder) for name, model in models.items()}
-    versions = {
-        "task": f"{task.name} {task.version}",
-        "data": f"{dataset.name} {dataset.revision} seed {given.data_seed}",
-        "prompts": digest([_prompt_fingerprint(task, dataset, style) for style in given.prompt_styles], 16),
-        "scorers": digest([task.version, list(task.scorers)], 16),
-        "engine": f"{request.sampler} {_version(request.sampler)}",
-    }
-    names = []
-    for spec in specs:
-        revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
-        fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
-        key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
-        names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
-    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
-
-
-def data_request(request: SweepRequest) -> DataRequest:
-    """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
-    given = request.axes
-    sizes = [size for size in given.train_size if size is not None]
-    return DataRequest(
-        name=given.data,
-        path=request.data_path,
-        seed=given.data_seed,
-        train_size=max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None,
-        validation_size=given.validation_size,
-        test_size=given.test_size,
-        offline=request.offline,
-    )
 
 
 def run_sweep(request: SweepRequest, console: Console) -> Sweep:
@@ -489,13 +415,6 @@ def _note_sampling(run: Run, event: dict[str, Any], sampler: str) -> None:
     )
 
 
-def _prompt_fingerprint(task: Task, dataset: Dataset, style: str) -> Any:
-    """The prompt text of the first examples: changes when the prompt function does."""
-    if style not in task.prompts:
-        raise UserError(f"task {task.name!r} has no prompt style {style!r}; it has: {', '.join(task.prompts)}")
-    return [style, [to_json(list(task.prompts[style](example.inputs))) for example in dataset.test[:3]]]
-
-
 def _kind(spec: RunSpec) -> str:
     return type(spec.method).__name__.lower()
 
@@ -512,17 +431,6 @@ def _read(path: Path) -> Any:
     from harness.store import read_json
 
     return read_json(path)
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    for name in (package, f"{package}-cpu"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "not installed"
 
 
 def _now() -> str:

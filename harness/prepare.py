@@ -1,0 +1,106 @@
+"""Axes -> a sweep with everything that decides its numbers resolved, before anything is trained. In: `SweepRequest`. Out:
+`Prepared`: task, data set, models, chat formats, run specs with their names, and the versions that results are kept under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness.certify import source_hash
+from harness.chat import ChatFormat
+from harness.core import DataRequest, Dataset, RunSpec, Task, UserError, digest, to_json
+from harness.models import Model, resolve
+from harness.plan import Axes, plan
+from harness.registry import load_task
+from harness.store import run_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """What a sweep is asked to do. `baseline` is the label or name of a run that goes to test beside the finalists."""
+
+    axes: Axes
+    folder: Path
+    data_path: Path | None = None
+    device: str = "cpu"
+    sampler: str = "vllm"
+    options: dict[str, Any] = field(default_factory=dict)
+    offline: bool = False
+    remote_code: bool = False
+    baseline: str | None = None
+    retry_failed: bool = False
+    allow_uncertified: bool = False
+    workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A sweep's plan with everything that decides its numbers resolved."""
+
+    task: Task
+    dataset: Dataset
+    models: dict[str, Model]
+    chats: dict[str, ChatFormat]
+    specs: list[RunSpec]
+    names: list[str]
+    versions: dict[str, str]
+
+
+def prepare(request: SweepRequest) -> Prepared:
+    """Resolve the models, load the data and name the runs. Raises UserError for anything the user can mend."""
+    given = request.axes
+    specs = plan(given)
+    task = load_task(given.task)
+    if given.data not in task.sources:
+        raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
+    dataset = task.load(data_request(request))
+    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in given.models}
+    chats = {name: ChatFormat(model.folder) for name, model in models.items()}
+    versions = {
+        "task": f"{task.name} {task.version}",
+        "data": f"{dataset.name} {dataset.revision} seed {given.data_seed}",
+        "prompts": digest([_prompt_fingerprint(task, dataset, style) for style in given.prompt_styles], 16),
+        "scorers": source_hash(task),
+        "engine": f"{request.sampler} {_version(request.sampler)}",
+    }
+    names = []
+    for spec in specs:
+        revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
+        fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
+        key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
+        names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
+    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
+
+
+def data_request(request: SweepRequest) -> DataRequest:
+    """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
+    given = request.axes
+    sizes = [size for size in given.train_size if size is not None]
+    return DataRequest(
+        name=given.data,
+        path=request.data_path,
+        seed=given.data_seed,
+        train_size=max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None,
+        validation_size=given.validation_size,
+        test_size=given.test_size,
+        offline=request.offline,
+    )
+
+
+def _prompt_fingerprint(task: Task, dataset: Dataset, style: str) -> Any:
+    """The prompt text of the first examples: changes when the prompt function does."""
+    if style not in task.prompts:
+        raise UserError(f"task {task.name!r} has no prompt style {style!r}; it has: {', '.join(task.prompts)}")
+    return [style, [to_json(list(task.prompts[style](example.inputs))) for example in dataset.test[:3]]]
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "not installed"

@@ -16,13 +16,13 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from harness.core import Completion, Example, Lora, RunSpec, UserError, digest, method_name, spec_from_json, to_json
-from harness.stats import wilson_interval
+from harness.stats import clustered_wilson_interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,19 +265,34 @@ def _sign(stream: IO[str]) -> None:
 
 
 def split_summary(run: Run, split: str, scorer: str) -> dict[str, Any] | None:
-    """Mean, Wilson interval and outcome counts of one split; None when nothing was scored. Asserts the accounting."""
+    """Mean, 95 % interval and outcome counts of one split; None when nothing was scored. Asserts the accounting.
+
+    Items of one cluster are not independent: 0/1 scores get Wilson's interval at the effective n, others Student's.
+    """
     rows = run.scores(split)
     if not rows:
         return None
     values = [row["scores"][scorer]["value"] for row in rows]
+    known = {row["id"]: row["cluster"] for row in read_lines(run.folder.parent / "examples.jsonl")}
     graded = [value for value in values if value is not None]
+    clusters = [known.get(row["example_id"]) for row in rows]
     counts = dict.fromkeys(("right", "wrong", "unparsed", "truncated", "unscored"), 0)
     for row in rows:
         counts[row["outcome"]] += 1
     assert sum(counts.values()) == len(rows), "right + wrong + unparsed + truncated + unscored = total"
     mean = sum(graded) / len(graded) if graded else None
-    low, high = wilson_interval(counts["right"], len(graded)) if graded else (None, None)
+    low, high = _interval(values, clusters) if graded else (None, None)
     return {"score": mean, "low": low, "high": high, "n": len(graded), **counts}
+
+
+def _interval(values: Sequence[float | None], clusters: Sequence[str | None]) -> tuple[float | None, float | None]:
+    if all(value in (0.0, 1.0, None) for value in values):
+        return clustered_wilson_interval(values, clusters)
+    try:
+        low, high = mean_interval(values, clusters)
+    except ValueError:  # one graded item or cluster has no error bar
+        return None, None
+    return max(0.0, low), min(1.0, high)
 
 
 def _run_row(run: Run, scorer: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | clustered_standard_error(scores, clusters) | standard error | Miller 2024; Liang, Zeger 1986 (CR1) |
 | seed_variance(scores) | SeedVariance, k - 1 degrees; one seed: "not measured" | Student |
 | wilson_interval(successes, n) | (low, high) | Wilson 1927 |
+| clustered_wilson_interval(scores, clusters) | (low, high) at the effective n | Korn, Graubard 1998 |
 | clopper_pearson_interval(successes, n) | (low, high) | Clopper, Pearson 1934 |
 | binary_counts(scores) | (successes, graded) | |
 | pair_by_id(a, b, minimum_coverage) | PairedItems: intersection, coverage of the union | |
@@ -64,7 +65,12 @@ from harness.stats.power import (
     sample_size_paired,
 )
 from harness.stats.prediction_powered import PredictionPoweredMean, prediction_powered_mean
-from harness.stats.proportions import binary_counts, clopper_pearson_interval, wilson_interval
+from harness.stats.proportions import (
+    binary_counts,
+    clopper_pearson_interval,
+    clustered_wilson_interval,
+    wilson_interval,
+)
 from harness.stats.resampling import Bootstrap, Optimism, bootstrap_optimism, cluster_bootstrap, paired_bootstrap
 
 __all__ = [
@@ -86,6 +92,7 @@ __all__ = [
     "clopper_pearson_interval",
     "cluster_bootstrap",
     "clustered_standard_error",
+    "clustered_wilson_interval",
     "cohen_kappa",
     "expected_best_of",
     "fleiss_kappa",

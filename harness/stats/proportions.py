@@ -8,12 +8,43 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.stats.inputs import Scores, count, fraction, is_binary, score_array
+from harness.stats.inputs import Clusters, Scores, count, fraction, graded_arrays, is_binary, score_array
+from harness.stats.means import cluster_error
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """(low, high) of Wilson's score interval, without continuity correction; (0, 1) at n = 0."""
     return _interval(successes, n, confidence, "wilson")
+
+
+def clustered_wilson_interval(
+    scores: Scores, clusters: Clusters | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
+    """(low, high) of Wilson's interval at the effective number of items, for 0/1 scores that share clusters.
+
+    The number is n over the design effect (never below 1), times the squared ratio of the t quantiles with n - 1 and
+    G - 1 degrees of freedom: few clusters say less, also when all items are right or all wrong. With every item its own
+    cluster this is `wilson_interval`; with a single cluster, or none graded, nothing is known: (0, 1). Raises ValueError
+    on partial credit. Source: Korn and Graubard 1998 (Survey Methodology 24:193), with Wilson in place of
+    Clopper-Pearson.
+    """
+    from scipy.stats import t
+    from statsmodels.stats.proportion import proportion_confint
+
+    values, codes = graded_arrays(scores, clusters)
+    if not is_binary(values):
+        raise ValueError("clustered_wilson_interval takes scores of 0 and 1; use mean_interval for partial credit")
+    n, num_clusters = len(values), int(codes.max()) + 1 if len(codes) else 0
+    if num_clusters == n:
+        return wilson_interval(int(values.sum()), n, confidence)
+    if num_clusters < 2:
+        return 0.0, 1.0
+    share = float(values.mean())
+    effect = max(1.0, n * cluster_error(values, codes) ** 2 / (share * (1 - share))) if 0 < share < 1 else 1.0
+    tail = (1.0 - fraction(confidence, "confidence")) / 2.0
+    effective = n / effect * float(t.isf(tail, n - 1) / t.isf(tail, num_clusters - 1)) ** 2
+    low, high = proportion_confint(share * effective, effective, alpha=2.0 * tail, method="wilson")
+    return (0.0 if share == 0 else float(low)), (1.0 if share == 1 else float(high))
 
 
 def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

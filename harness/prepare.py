@@ -17,6 +17,10 @@ from harness.plan import Axes, plan
 from harness.registry import load_task
 from harness.store import run_name
 
+# Four examples that share a prefix (a schema) follow each other, and the prefix is computed once: on the built-in SQL data
+# 0.49 of the tokens are computed instead of 0.77 (400 items). It changes the order of examples, so it names the run too.
+TRAINING_OPTIONS = {"group_prefixes": 4}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
@@ -27,7 +31,7 @@ class SweepRequest:
     data_path: Path | None = None
     device: str = "cpu"
     sampler: str = "vllm"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=lambda: dict(TRAINING_OPTIONS))
     offline: bool = False
     remote_code: bool = False
     baseline: str | None = None
@@ -71,7 +75,8 @@ def prepare(request: SweepRequest) -> Prepared:
         revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
         fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
         key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
-        names.append(run_name(spec, {**key, "sizes": str((given.validation_size, given.test_size))}))
+        sizes = str((given.validation_size, given.test_size))
+        names.append(run_name(spec, {**key, "sizes": sizes, "options": digest(request.options, 16)}))
     return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
 
 

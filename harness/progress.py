@@ -78,7 +78,7 @@ class Display:
         spent = time.monotonic() - self._stage_started
         expected = self._expected.get(self._stage, spent)
         fraction = self._done / self._total
-        if fraction > 0.02 and spent > 2.0:
+        if fraction > 0.05 and spent > 8.0:  # an engine that starts, or a first long answer, is no pace
             total = spent / fraction
             scale = total / expected if expected else 1.0
         else:

@@ -220,8 +220,7 @@ class Stages:
                 self.display.update(sum(counts.values()), "starting the engine")
             elif event["event"] == "progress":
                 counts[name] = event["done"]
-                rate = event["tokens_per_second"]
-                self.display.update(sum(counts.values()), f"{_short(name)} {rate:.0f} tokens/s")
+                self.display.update(sum(counts.values()), _short(name))
             elif event["event"] == "sampled":
                 counts[name] = len(self.prepared.dataset.usable(split))
                 self.display.update(sum(counts.values()), _short(name))

@@ -11,6 +11,7 @@ from harness.core import DataRequest, Dataset, UserError
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "builtin": ("tasks.sql.builtin", "load"),
+    "builtin-hard": ("tasks.sql.builtin", "load"),
     "spider": ("tasks.sql.sources_spider", "load"),
     "create-context": ("tasks.sql.sources_context", "load"),
     "wikisql": ("tasks.sql.sources_wikisql", "load"),

@@ -192,8 +192,8 @@ def plain(value: Value) -> str:
 
 
 def a(phrase: str) -> str:
-    """`phrase` with its indefinite article."""
-    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+    """`phrase` with its indefinite article; a plural ("goals") has none."""
+    return phrase if phrase.endswith("s") else f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def _one_of(table: Table, draw: Draw, kind: str) -> Column | None:

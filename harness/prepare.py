@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.certify import source_hash
 from harness.chat import ChatFormat
@@ -17,6 +17,7 @@ from harness.plan import Axes, plan
 from harness.registry import load_task
 from harness.store import run_name
 
+Stage = Literal["train", "sample", "report"]
 # Four examples that share a prefix (a schema) follow each other, and the prefix is computed once: on the built-in SQL data
 # 0.49 of the tokens are computed instead of 0.77 (400 items). It changes the order of examples, so it names the run too.
 TRAINING_OPTIONS = {"group_prefixes": 4}
@@ -36,6 +37,7 @@ class SweepRequest:
     remote_code: bool = False
     baseline: str | None = None
     retry_failed: bool = False
+    until: Stage = "report"
     allow_uncertified: bool = False
     workers: int | None = None
 

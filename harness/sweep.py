@@ -62,12 +62,15 @@ class Stages:
         self._engines_of = ""
 
     def run(self) -> None:
-        """Every stage for every model, then the finalists on test."""
+        """Every stage for every model, then the finalists on test; stops after the stage `until` names."""
         with self.display:
             self._certify()
             for model in self.prepared.models:
                 self._train(model)
-                self._evaluate(model, "validation", self._of_model(model))
+                if self.request.until != "train":
+                    self._evaluate(model, "validation", self._of_model(model))
+            if self.request.until != "report":
+                return
             finalists = self._finalists()
             for model in self.prepared.models:
                 self._evaluate(model, "test", [run for run in self._of_model(model) if run.name in finalists])

@@ -145,7 +145,7 @@ def test_a_prefix_of_train_is_balanced_over_patterns_and_schemas(size: int) -> N
     assert len(rare) <= len(PATTERNS) / 10, rare  # patterns that few schemas have
 
 
-@pytest.mark.parametrize("size", [320, 600, 1200])  # a round has about 380 items
+@pytest.mark.parametrize("size", [320, 600, 1200])  # a round has about 330 items
 def test_a_prefix_of_the_plain_edition_is_balanced_over_schemas_and_mostly_core_questions(size: int) -> None:
     prefix = data().train[:size]
     schemas = Counter(e.cluster for e in prefix)

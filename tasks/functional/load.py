@@ -32,7 +32,7 @@ Splits = dict[str, list[Example]]
 
 def load(request: DataRequest) -> Dataset:
     """The data set called `request.name`. Raises UserError for an unknown name or data that cannot be found."""
-    loaders = {"builtin": load_builtin, "viggo": _load_viggo, "jsonl": _load_jsonl}
+    loaders = {"builtin": load_builtin, "builtin-hard": load_builtin, "viggo": _load_viggo, "jsonl": _load_jsonl}
     if request.name not in loaders:
         raise UserError(f"data {request.name!r} is unknown to the task functional; use one of {', '.join(loaders)}")
     return loaders[request.name](request)

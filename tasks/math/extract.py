@@ -14,6 +14,33 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.math.phrases import (
+    ASKING,
+    BOX,
+    CALCULATOR,
+    CHECK,
+    CHECKING,
+    CLAUSE,
+    HASH,
+    HEDGE,
+    HEDGE_BEHIND,
+    INLINE,
+    INSTEAD,
+    IS_THE_ANSWER,
+    LEADING_VALUE,
+    NEGATION,
+    NEW_TURN,
+    PHRASE,
+    RETRACTION,
+    SENTENCE_END,
+    STOP,
+    TAG,
+    THINK_END,
+    THINK_START,
+    TO_RANGE,
+    VALUE,
+)
+
 Reason = Literal["found", "no_answer", "hedge", "negation", "truncated_answer", "too_long"]
 Rule = Literal["boxed", "hash", "tag", "phrase", "bare", "last_sentence", "none"]
 MAX_TEXT = 2_000_000
@@ -41,101 +68,16 @@ class _Candidate:
     conditional: bool = False
 
 
-_THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷", re.I)
-_THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷", re.I)
-_STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
-_NEW_TURN = re.compile(
-    r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example"
-    r"|q|human|user|instruction|input)"
-    r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
-    re.I | re.M,
-)
-_ASKING = re.compile(
-    r"(?:^|(?<=[.!?\n]))[ \t]*(?:now|next|then|bonus|also|but)?[,: \t]*(?:what|how|when|where|which|who|find|"
-    r"compute|calculate|evaluate|suppose|solve|let's (?:try|do|solve) another)\b[^.?!\n]{6,300}[?.]",
-    re.I,
-)
-_BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
-_HASH = re.compile(r"####[ \t]*([^\n]*)")
-_TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
-_PHRASE = re.compile(
-    r"(?P<if>\b(?:if|suppose|assum\w+|whether)\s+)?"
-    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
-    r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
-    r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
-    r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**"
-    r"(?=[ \t]*(?P<body>[^\n]{0,600}))"
-    r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
-    re.I | re.M,
-)
-# A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
-_HEDGE = re.compile(
-    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
-    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
-    r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
-    r"unsure|unknown|"
-    r"over|under|above|below|(?:minimum|maximum)\s+of|could\s+be|can\s+be|may\s+be|can't\s+tell|cannot\s+tell|"
-    r"(?:don'?t|do\s+not)\s+know|one\s+of|not\s+exceed\w*|exceeds?|upwards\s+of|as\s+(?:many|much|few|little)\s+as)\b",
-    re.I,
-)
-_HEDGE_BEHIND = re.compile(
-    r"\b(?:or\s+(?:so|more|less|fewer|higher|lower|above|below|maybe|perhaps|possibly|something)|"
-    r"at\s+(?:least|most)|maybe|perhaps|possibly|"
-    r"i\s+guess|not\s+sure|but\s+(?:it\s+)?(?:could|might|may)|and\s+up)\b",
-    re.I,
-)
-_NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
-_TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
-_CHECK = re.compile(
-    r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|"
-    r"let(?:'s| us| me)\s+(?:check|verify|double)|"
-    r"we\s+can\s+(?:check|verify)|"
-    r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
-    r"indeed\b|as\s+a\s+check)",
-    re.I,
-)
-_RETRACTION = re.compile(
-    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|"
-    r"i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
-    r"actually|let\s+me\s+(?:recompute|redo|recalculate|correct)|correction)\b",
-    re.I,
-)
-_CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
-_CLAUSE = re.compile(
-    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e)\b)"
-    r"|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
-    re.I,
-)
-_VALUE = re.compile(
-    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?::\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
-    re.I,
-)
-_INSTEAD = re.compile(
-    r"(?:\bbut(?:\s+rather)?|\brather|;\s*it(?:'s|\s+is)|,\s*it(?:'s|\s+is))\s+([^\n.;]{1,100})", re.I
-)
-_IS_THE_ANSWER = re.compile(r"\s+is\s+(?:the|my|our)\s+(?:\w+\s+)?answer$", re.I)
-# A number that words follow: "= 15 liters out of 24".
-_LEADING_VALUE = re.compile(
-    r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)(?=\.?\s+[A-Za-z]{2}|\.?\s*$|\s+a\s)"
-)
-_CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
-# A closing dollar follows no white space and precedes no digit: $5 and $10 is money, $x + 5$ is a formula.
-_INLINE = re.compile(
-    r"(?<!\\)\$(?!\s)((?:\\.|[^$\\\n]){1,400}?)(?<!\s)\$(?!\d)|\\\(([^\n]{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.S
-)
-
-
 def extract(text: str) -> Extraction:
     """The answer that `text` commits to."""
     if len(text) > MAX_TEXT:
         return _none("too_long")
     offset = _after_thinking(text)
-    body = _CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
+    body = CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
     if offset == 0:  # nothing follows the think block: what it holds is all there is
-        for tag in (_THINK_START, _THINK_END):
+        for tag in (THINK_START, THINK_END):
             body = tag.sub(lambda mark: " " * len(mark[0]), body)
-    stop = _STOP.search(body, 1)
+    stop = STOP.search(body, 1)
     if stop is not None and body[: stop.start()].strip():
         body = body[: stop.start()]
     found = _extract_from(body)
@@ -149,7 +91,7 @@ def _none(reason: Reason) -> Extraction:
 def _after_thinking(text: str) -> int:
     """Where the text after a closed think block begins; 0 when nothing follows one."""
     last = None
-    for match in _THINK_END.finditer(text):
+    for match in THINK_END.finditer(text):
         last = match
     if last is not None and text[last.end() :].strip():
         return last.end()
@@ -180,10 +122,10 @@ def _committed(body: str) -> list[_Candidate]:
     if "\\boxed" in body or "\\fbox" in body:
         found += _boxes(body)
     if "####" in body:
-        found += [_Candidate(m.start(), m.end(1), "hash", m[1]) for m in _HASH.finditer(body)]
+        found += [_Candidate(m.start(), m.end(1), "hash", m[1]) for m in HASH.finditer(body)]
     if "<answer>" in body.lower():
-        found += [_Candidate(m.start(), m.end(1), "tag", m[1]) for m in _TAG.finditer(body)]
-    for match in _PHRASE.finditer(body):
+        found += [_Candidate(m.start(), m.end(1), "tag", m[1]) for m in TAG.finditer(body)]
+    for match in PHRASE.finditer(body):
         group = "body" if match["body"] is not None else "next"
         if "\\boxed" in match[group] or "\\fbox" in match[group]:
             continue  # the box is the commitment
@@ -192,7 +134,7 @@ def _committed(body: str) -> list[_Candidate]:
         ):
             found.append(_Candidate(match.start(), match.end(), "phrase", match[group], conditional=True))
             continue
-        if _CHECKING.search(body[max(0, match.start() - 24) : match.start()]):
+        if CHECKING.search(body[max(0, match.start() - 24) : match.start()]):
             continue
         if group == "body" and not match["body"].strip(" *:"):
             following = re.compile(r"\s*(?:\\\[|\$\$)?\s*([^\n]{1,600})").match(body, match.end())
@@ -215,7 +157,7 @@ def _boxes(body: str) -> list[_Candidate]:
     """Boxes with balanced braces; boxes joined by a comma, "and" or "or" are one answer."""
     found: list[_Candidate] = []
     position = 0
-    for match in _BOX.finditer(body):
+    for match in BOX.finditer(body):
         if match.start() < position:
             continue  # a box inside a box
         start = match.end()
@@ -273,9 +215,9 @@ def _before_new_question(body: str, candidates: list[_Candidate]) -> list[_Candi
     first = candidates[0]
     if len(candidates) == 1:
         return candidates
-    for pattern in (_NEW_TURN, _ASKING):
+    for pattern in (NEW_TURN, ASKING):
         cut = pattern.search(body, first.end)
-        while cut is not None and _RETRACTION.search(cut[0]):
+        while cut is not None and RETRACTION.search(cut[0]):
             cut = pattern.search(body, cut.end())
         if cut is not None:
             candidates = [candidate for candidate in candidates if candidate.start < cut.start()]
@@ -299,8 +241,8 @@ def _verdict(body: str, candidates: list[_Candidate]) -> Extraction | None:
         if not text:
             reason = reason or "truncated_answer"
             continue
-        if _NEGATION.match(text):
-            instead = _INSTEAD.search(candidate.text)
+        if NEGATION.match(text):
+            instead = INSTEAD.search(candidate.text)
             if instead is not None:  # "not 20 but 18"
                 a, b = (candidate.start + place for place in instead.span(1))
                 return Extraction(_trimmed(instead[1]), a, b, candidate.rule, "found")
@@ -323,7 +265,7 @@ def _verdict(body: str, candidates: list[_Candidate]) -> Extraction | None:
 
 
 def _is_retracted(body: str, candidate: _Candidate) -> bool:
-    return _RETRACTION.search(body[candidate.end : candidate.end + 200]) is not None
+    return RETRACTION.search(body[candidate.end : candidate.end + 200]) is not None
 
 
 def _is_hedge(text: str, body: str, candidate: _Candidate) -> bool:
@@ -335,9 +277,9 @@ def _is_hedge(text: str, body: str, candidate: _Candidate) -> bool:
 def _weakened(text: str) -> bool:
     """At least 5; between 3 and 5; 5 or more; 3 to 5."""
     value = re.search(r"\d|\\frac|\\sqrt|\$", text)
-    hedge = _HEDGE.search(text)
+    hedge = HEDGE.search(text)
     before = hedge is not None and value is not None and hedge.start() < value.start()
-    return before or _HEDGE_BEHIND.search(text) is not None or _TO_RANGE.match(text) is not None
+    return before or HEDGE_BEHIND.search(text) is not None or TO_RANGE.match(text) is not None
 
 
 def _is_cut(text: str) -> bool:
@@ -362,11 +304,11 @@ def _says_something(text: str) -> bool:
 
 def _clause(text: str) -> str:
     """The part of a phrase before the sentence turns elsewhere; a point inside a number or formula does not end it."""
-    math = _INLINE.match(text.lstrip(" *:"))
+    math = INLINE.match(text.lstrip(" *:"))
     if math and not re.match(r"\s*(?:,|and|or)\s", text.lstrip(" *:")[math.end() :]):
         lead = len(text) - len(text.lstrip(" *:"))
         return text[: lead + math.end()]
-    for match in _CLAUSE.finditer(text):
+    for match in CLAUSE.finditer(text):
         if text[: match.start()].strip(" *:$"):
             return text[: match.start()]
     return text
@@ -381,7 +323,7 @@ def _trimmed(text: str) -> str:
         flags=re.I,
     )
     text = re.sub(r"^(?:[=:≈]|\\approx\b)\s*", "", text)
-    text = _IS_THE_ANSWER.sub("", text.rstrip(".")) if text.endswith(("answer", "answer.")) else text
+    text = IS_THE_ANSWER.sub("", text.rstrip(".")) if text.endswith(("answer", "answer.")) else text
     text = re.sub(r"^\\\[|\\\]$|^\\\(|\\\)$", "", text).strip()
     text = re.sub(r"^[A-Za-z][A-Za-z ]{1,40}:\s+(?=[-$\\(\[.\d])", "", text)  # "Total: 6 apples"
     if text.endswith(("\\,", "...")):
@@ -404,7 +346,7 @@ def _fallback(body: str, *, allow_bare: bool) -> Extraction:
             return _none("no_answer")
         if _weakened(text):
             return Extraction(text, start, start + len(stripped), "bare", "hedge")
-        if _NEGATION.match(text):
+        if NEGATION.match(text):
             return Extraction(text, start, start + len(stripped), "bare", "negation")
         if _is_cut(text):
             return Extraction("", start, start + len(stripped), "bare", "truncated_answer")
@@ -433,12 +375,12 @@ def _from_last_sentence(body: str) -> Extraction:
     tail = body[base:]
     spans: list[tuple[int, int]] = []
     position = 0
-    for match in _SENTENCE_END.finditer(tail):
+    for match in SENTENCE_END.finditer(tail):
         spans.append((position, match.start()))
         position = match.end()
     spans.append((position, len(tail)))
     checks_from = next(
-        (k for k, (a, b) in enumerate(spans) if _CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
+        (k for k, (a, b) in enumerate(spans) if CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
     )
     for start, end in reversed(spans[:checks_from][-40:]):
         start = max(start, end - MAX_ANSWER)  # what a longer sentence ends up with
@@ -450,9 +392,9 @@ def _from_last_sentence(body: str) -> Extraction:
             continue
         a, b = value
         text = _trimmed(sentence[a:b])
-        before = _HEDGE.search(sentence, max(0, a - 30), a)
+        before = HEDGE.search(sentence, max(0, a - 30), a)
         weak = before is not None and not re.search(r"\d", sentence[before.end() : a])
-        if weak or _HEDGE_BEHIND.match(sentence[b : b + 30].lstrip(" ,")) or re.search(r"\d\s+or\s+\$?\d", sentence):
+        if weak or HEDGE_BEHIND.match(sentence[b : b + 30].lstrip(" ,")) or re.search(r"\d\s+or\s+\$?\d", sentence):
             return Extraction(text, base + start + a, base + start + b, "last_sentence", "hedge")
         if re.search(r"\b(?:not|isn't|cannot be)\s+\$?\s*$", sentence[:a]):
             return Extraction(text, base + start + a, base + start + b, "last_sentence", "negation")
@@ -470,7 +412,7 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
     """The span of the value a sentence ends up with: its last formula, else what follows "=", else a number."""
     formulas = [
         m
-        for m in _INLINE.finditer(sentence)
+        for m in INLINE.finditer(sentence)
         if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3])
         and not re.match(r"\s*\d[\d.,]*\s+[a-z]{2,}", m[1] or "")
         and not re.search(r"[=+*/-]$", m[1] or "")
@@ -486,7 +428,7 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
         )
         return start, last.end(group)
     equals = sentence.rfind("=")
-    numbers = [m for m in _VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
+    numbers = [m for m in VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
     parts = [
         m
         for m in numbers
@@ -496,7 +438,7 @@ def _value_of(sentence: str) -> tuple[int, int] | None:
     if equals >= 0:
         after = sentence[equals + 1 :]
         clause = _clause(after)
-        leading = _LEADING_VALUE.match(clause)
+        leading = LEADING_VALUE.match(clause)
         if leading:
             return equals + 1 + leading.start(1), equals + 1 + leading.end(1)
         if clause.strip():

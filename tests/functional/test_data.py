@@ -12,6 +12,7 @@ import pytest
 from harness.core import DataRequest, Dataset, Example, UserError
 from tasks.functional import task
 from tasks.functional.builtin.domains import DOMAINS
+from tasks.functional.builtin.generate import EDITIONS
 from tasks.functional.builtin.sentences import FRAMES, FUNCTIONS
 from tasks.functional.grammar import parse
 from tasks.functional.viggo import SLOTS
@@ -19,9 +20,9 @@ from tasks.functional.viggo import SLOTS
 needs_data = pytest.mark.skipif("TUNEBENCH_DATA" not in os.environ, reason="TUNEBENCH_DATA names no folder with viggo/")
 
 
-@pytest.fixture(scope="module")
-def builtin() -> Dataset:
-    return task.load(DataRequest(seed=0))
+@pytest.fixture(scope="module", params=tuple(EDITIONS))
+def builtin(request: pytest.FixtureRequest) -> Dataset:
+    return task.load(DataRequest(name=request.param, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,10 @@ def test_the_built_in_data_has_thousands_of_items(builtin: Dataset) -> None:
 
 
 def test_every_domain_and_function_is_in_every_split(builtin: Dataset) -> None:
+    domains = DOMAINS[: EDITIONS[builtin.name].num_domains]
     for split in (builtin.train, builtin.validation, builtin.test):
         seen = {tag for example in split for tag in example.tags}
-        wanted = {f"domain:{domain.name}" for domain in DOMAINS} | {f"function:{name}" for name in FUNCTIONS}
+        wanted = {f"domain:{domain.name}" for domain in domains} | {f"function:{name}" for name in FUNCTIONS}
         assert wanted <= seen
 
 
@@ -96,13 +98,13 @@ def test_every_slot_value_word_of_test_s_closed_attributes_was_trained_on(builti
 
 
 def test_the_same_seed_gives_the_same_data_and_another_seed_other_data(builtin: Dataset) -> None:
-    assert task.load(DataRequest(seed=0)) == builtin
-    other = {example.id for example in task.load(DataRequest(seed=1)).test}
+    assert task.load(DataRequest(name=builtin.name, seed=0)) == builtin
+    other = {example.id for example in task.load(DataRequest(name=builtin.name, seed=1)).test}
     assert len(other & {example.id for example in builtin.test}) < len(other) / 10
 
 
 def test_sizes_cut_without_moving_the_rest(builtin: Dataset) -> None:
-    small = task.load(DataRequest(train_size=50, validation_size=5, test_size=7))
+    small = task.load(DataRequest(name=builtin.name, train_size=50, validation_size=5, test_size=7))
     assert (small.train, small.validation, small.test) == (builtin.train[:50], builtin.validation[:5], builtin.test[:7])
 
 
@@ -249,7 +251,7 @@ def test_jsonl_without_a_schema_gets_the_one_that_train_uses(tmp_path: Path) -> 
 
 
 def test_an_unknown_source_and_a_missing_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="builtin, viggo, jsonl"):
+    with pytest.raises(UserError, match="builtin, builtin-hard, viggo, jsonl"):
         task.load(DataRequest(name="vigo"))
     with pytest.raises(UserError, match="has no file for the train split"):
         task.load(DataRequest(name="viggo", path=tmp_path))

@@ -1,0 +1,87 @@
+"""The words by which a reply commits to an answer, hedges, denies, checks or ends: what `extract` looks for. Patterns only."""
+
+from __future__ import annotations
+
+import re
+
+THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷", re.I)
+THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷", re.I)
+STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
+NEW_TURN = re.compile(
+    r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example"
+    r"|q|human|user|instruction|input)"
+    r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
+    re.I | re.M,
+)
+ASKING = re.compile(
+    r"(?:^|(?<=[.!?\n]))[ \t]*(?:now|next|then|bonus|also|but)?[,: \t]*(?:what|how|when|where|which|who|find|"
+    r"compute|calculate|evaluate|suppose|solve|let's (?:try|do|solve) another)\b[^.?!\n]{6,300}[?.]",
+    re.I,
+)
+BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
+HASH = re.compile(r"####[ \t]*([^\n]*)")
+TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
+PHRASE = re.compile(
+    r"(?P<if>\b(?:if|suppose|assum\w+|whether)\s+)?"
+    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
+    r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
+    r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
+    r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**"
+    r"(?=[ \t]*(?P<body>[^\n]{0,600}))"
+    r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
+    re.I | re.M,
+)
+# A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
+HEDGE = re.compile(
+    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
+    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
+    r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
+    r"unsure|unknown|"
+    r"over|under|above|below|(?:minimum|maximum)\s+of|could\s+be|can\s+be|may\s+be|can't\s+tell|cannot\s+tell|"
+    r"(?:don'?t|do\s+not)\s+know|one\s+of|not\s+exceed\w*|exceeds?|upwards\s+of|as\s+(?:many|much|few|little)\s+as)\b",
+    re.I,
+)
+HEDGE_BEHIND = re.compile(
+    r"\b(?:or\s+(?:so|more|less|fewer|higher|lower|above|below|maybe|perhaps|possibly|something)|"
+    r"at\s+(?:least|most)|maybe|perhaps|possibly|"
+    r"i\s+guess|not\s+sure|but\s+(?:it\s+)?(?:could|might|may)|and\s+up)\b",
+    re.I,
+)
+NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
+TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
+CHECK = re.compile(
+    r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|"
+    r"let(?:'s| us| me)\s+(?:check|verify|double)|"
+    r"we\s+can\s+(?:check|verify)|"
+    r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
+    r"indeed\b|as\s+a\s+check)",
+    re.I,
+)
+RETRACTION = re.compile(
+    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|"
+    r"i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
+    r"actually|let\s+me\s+(?:recompute|redo|recalculate|correct)|correction)\b",
+    re.I,
+)
+CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
+SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
+CLAUSE = re.compile(
+    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e)\b)"
+    r"|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    re.I,
+)
+VALUE = re.compile(
+    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?::\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
+    re.I,
+)
+INSTEAD = re.compile(r"(?:\bbut(?:\s+rather)?|\brather|;\s*it(?:'s|\s+is)|,\s*it(?:'s|\s+is))\s+([^\n.;]{1,100})", re.I)
+IS_THE_ANSWER = re.compile(r"\s+is\s+(?:the|my|our)\s+(?:\w+\s+)?answer$", re.I)
+# A number that words follow: "= 15 liters out of 24".
+LEADING_VALUE = re.compile(
+    r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)(?=\.?\s+[A-Za-z]{2}|\.?\s*$|\s+a\s)"
+)
+CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
+# A closing dollar follows no white space and precedes no digit: $5 and $10 is money, $x + 5$ is a formula.
+INLINE = re.compile(
+    r"(?<!\\)\$(?!\s)((?:\\.|[^$\\\n]){1,400}?)(?<!\s)\$(?!\d)|\\\(([^\n]{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.S
+)

@@ -8,8 +8,8 @@ There are two editions. `builtin-hard` says a value in one of several idioms ("b
 to five attributes, and a quarter of its texts carry a sentence of chatter that adds nothing. `builtin` has three domains,
 one way to say each value, up to three attributes beside the name and no chatter: a 135M model learns it in minutes.
 
-Splits go by combination (function, set of attributes, whatever the domain): no combination of test was trained on, so a model must
-compose what it learned attribute by attribute. The same seed gives the same examples on every machine.
+Splits go by combination (function, set of attributes, whatever the domain): no combination of test was trained on, so a
+model must compose what it learned attribute by attribute. The same seed gives the same examples on every machine.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from tasks.math.algebra import Algebra, TooLargeError, UndefinedError, atoms, is
 from tasks.math.numeric import differ, is_huge, real_value
 from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region
 from tasks.math.signs import expanded, letters
+from tasks.math.statements import assigned_value, conjunction, is_graph, simplified, stated_value
 from tasks.math.values import (
-    Apply,
     Based,
     Bracketed,
     Chain,
@@ -94,8 +94,10 @@ def compare(gold: Value, prediction: Value) -> Verdict:
 
 
 def _described(value: Value) -> Value:
-    """{x | x > 5} as the interval it describes."""
-    if isinstance(value, Collection) and value.kind == "set" and len(value.items) == 1:
+    """{x | x > 5} as the interval it describes; "x > 1 and x < 5" as the chain 1 < x < 5."""
+    if isinstance(value, Collection) and value.kind == "list":
+        return conjunction(value) or value
+    if isinstance(value, Collection) and len(value.items) == 1:
         condition = value.items[0]
         if isinstance(condition, Relation | Chain):
             return solved_region(condition) or value
@@ -111,11 +113,12 @@ def _wrong_type(gold: Value, prediction: Value) -> Verdict:
 
 def compare_expressions(gold: Expression, prediction: Expression) -> Verdict:
     """Exact arithmetic first, doubles to refute, sympy's 50 digits last."""
+    prediction = _without_unit_letters(gold, prediction)
     if isinstance(gold, Number) and isinstance(prediction, Number):
         return EQUAL if gold.value == prediction.value else _different("another number")
     algebra = Algebra()
     try:
-        left, right = algebra.ratio(gold), algebra.ratio(_without_unit_letter(gold, prediction))
+        left, right = algebra.ratio(gold), algebra.ratio(prediction)
         gap = algebra.plus(left, right, factor=-1)
         if not gap.numerator:
             return EQUAL
@@ -136,18 +139,27 @@ def compare_expressions(gold: Expression, prediction: Expression) -> Verdict:
     return Verdict(state, reason)  # type: ignore[arg-type]
 
 
-def _without_unit_letter(gold: Expression, prediction: Expression) -> Expression:
-    """5 m against 5: one letter behind a number is a unit when gold is a bare number."""
-    if not (isinstance(gold, Number) and isinstance(prediction, Product) and len(prediction.factors) == 2):
+def _without_unit_letters(gold: Expression, prediction: Expression) -> Expression:
+    """5 m, 25 m/s^2 and 6 sqrt(3) m without their units, when gold has no letters itself; 70k is 70,000."""
+    if letters(gold) or not isinstance(prediction, Product):
         return prediction
-    number, letter = prediction.factors
-    if isinstance(letter, Power) and isinstance(letter.exponent, Number) and letter.exponent.value in (2, 3):
-        letter = letter.base
-    if isinstance(number, Number) and letter in (Variable("k"), Variable("K")) and number.value * 1000 == gold.value:
-        return gold  # 70k
-    if isinstance(number, Number) and isinstance(letter, Variable) and letter.name in _UNIT_LETTERS:
-        return number
-    return prediction
+    units = [factor for factor in prediction.factors if _is_unit(factor)]
+    rest = tuple(factor for factor in prediction.factors if not _is_unit(factor))
+    if _is_thousands(gold, prediction):
+        return gold
+    return Product(rest) if units and rest and not letters(Product(rest)) else prediction
+
+
+def _is_unit(factor: Expression) -> bool:
+    while isinstance(factor, Power) and isinstance(factor.exponent, Number) and abs(factor.exponent.value) in (1, 2, 3):
+        factor = factor.base
+    return isinstance(factor, Variable) and factor.name in _UNIT_LETTERS
+
+
+def _is_thousands(gold: Expression, prediction: Product) -> bool:
+    number, *others = prediction.factors
+    kilo = others in ([Variable("k")], [Variable("K")])
+    return kilo and isinstance(gold, Number) and isinstance(number, Number) and number.value * 1000 == gold.value
 
 
 # ---- text ---------------------------------------------------------------------------------------------------
@@ -301,13 +313,13 @@ def _compare_ratios(gold: Value, prediction: Value) -> Verdict:
 
 def _compare_relations(gold: Value, prediction: Value) -> Verdict:
     gold_membership = isinstance(gold, Relation) and gold.op == "in"
-    gold, prediction = _simplified(gold), _simplified(prediction)
+    gold, prediction = simplified(gold), simplified(prediction)
     if not isinstance(gold, Relation | Chain) and not isinstance(prediction, Relation | Chain):
         return compare(gold, prediction)
     if isinstance(gold, Relation | Chain) and isinstance(prediction, Relation | Chain):
         return _compare_two_relations(gold, prediction)
     if isinstance(gold, Relation | Chain):
-        right = _assigned_value(gold)
+        right = assigned_value(gold)
         if right is not None:
             return compare(right, prediction)
         region = solved_region(gold)
@@ -315,7 +327,7 @@ def _compare_relations(gold: Value, prediction: Value) -> Verdict:
             return compare(region, prediction)
         return _wrong_type(gold, prediction)
     assert isinstance(prediction, Relation | Chain)
-    right = _assigned_value(prediction)
+    right = stated_value(prediction)
     if right is not None:
         return compare(gold, right)
     if gold_membership:
@@ -325,55 +337,9 @@ def _compare_relations(gold: Value, prediction: Value) -> Verdict:
     return _wrong_type(gold, prediction)
 
 
-def _simplified(value: Value) -> Value:
-    """x in S is S; a = b = 5 is a = 5 when b is no lone letter; (x, y) = (1, 2) is (1, 2)."""
-    if isinstance(value, Relation) and value.op == "in":
-        return value.right
-    if isinstance(value, Chain) and all(relation.op == "=" for relation in value.relations):
-        last = value.relations[-1].right
-        if is_expression(last) and not letters(last):
-            value = Relation("=", value.relations[0].left, last)
-    if isinstance(value, Relation) and value.op == "=":
-        if isinstance(value.left, Bracketed) and all(isinstance(item, Variable) for item in value.left.items):
-            return value.right
-        if (
-            is_expression(value.left)
-            and is_expression(value.right)
-            and not letters(value.left)
-            and not letters(value.right)
-        ):
-            return value.right  # 16 - 3 - 4 = 9
-    return value
-
-
-def _assigned_value(value: Relation | Chain) -> Value | None:
-    """The right side of x = ..., f(x) = ... or (anything that is no number) = a number, list or set."""
-    if not isinstance(value, Relation) or value.op != "=":
-        return None
-    for left, right in ((value.left, value.right), (value.right, value.left)):
-        name = _lone_name(left)
-        if name is not None and name not in letters(right):
-            return right
-    if is_expression(value.left) and not is_expression(value.right):
-        return value.right
-    return None
-
-
-def _lone_name(value: Value) -> str | None:
-    if isinstance(value, Variable):
-        return value.name
-    if isinstance(value, Product) and len(value.factors) == 2:  # f(x)
-        name, argument = value.factors
-        if isinstance(name, Variable) and isinstance(argument, Variable) and name.name[0] in "fghpqPFGHQ":
-            return name.name
-    if isinstance(value, Apply) and value.name in ("abs",):
-        return "|"
-    if isinstance(value, Power) and value.exponent == Number(Fraction(-1)) and isinstance(value.base, Variable):
-        return None
-    return None
-
-
 def _compare_two_relations(gold: Relation | Chain, prediction: Relation | Chain) -> Verdict:
+    if isinstance(gold, Relation) and isinstance(prediction, Relation) and is_graph(gold) and is_graph(prediction):
+        return compare(gold.right, prediction.right)
     first = gold.relations if isinstance(gold, Chain) else (gold,)
     second = prediction.relations if isinstance(prediction, Chain) else (prediction,)
     if len(first) != len(second):

@@ -56,74 +56,16 @@ _TRANSLATION = str.maketrans(
 _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 
-_TEXT_COMMANDS = frozenset(
-    [
-        "text",
-        "textbf",
-        "textit",
-        "textrm",
-        "textnormal",
-        "mbox",
-        "hbox",
-        "mathrm",
-        "operatorname",
-        "mathbf",
-        "boldsymbol",
-        "bold",
-        "bm",
-        "mathit",
-        "mathsf",
-        "texttt",
-        "mathtt",
-        "textsf",
-        "emph",
-        "underline",
-    ]
-)
-_DROPPED = frozenset(
-    [
-        "left",
-        "right",
-        "big",
-        "Big",
-        "bigl",
-        "bigr",
-        "Bigl",
-        "Bigr",
-        "bigg",
-        "Bigg",
-        "biggl",
-        "biggr",
-        "Biggl",
-        "Biggr",
-        "middle",
-        "displaystyle",
-        "textstyle",
-        "scriptstyle",
-        "limits",
-        "nolimits",
-        "quad",
-        "qquad",
-        "hspace",
-        "enspace",
-        "thinspace",
-        "medspace",
-        "thickspace",
-        "negthinspace",
-        "mathstrut",
-        "rm",
-        "bf",
-        "it",
-        "boxed",
-        "fbox",
-        "mathord",
-        "hfill",
-        "par",
-        "noindent",
-        "centering",
-        "phantom",
-    ]
-)
+_TEXT_COMMANDS = frozenset((
+    "text", "textbf", "textit", "textrm", "textnormal", "mbox", "hbox", "mathrm", "operatorname", "mathbf",
+    "boldsymbol", "bold", "bm", "mathit", "mathsf", "texttt", "mathtt", "textsf", "emph", "underline",
+))  # fmt: skip
+_DROPPED = frozenset((
+    "left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr", "Biggl",
+    "Biggr", "middle", "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "quad", "qquad",
+    "hspace", "enspace", "thinspace", "medspace", "thickspace", "negthinspace", "mathstrut", "rm", "bf", "it",
+    "boxed", "fbox", "mathord", "therefore", "because", "hfill", "par", "noindent", "centering", "phantom",
+))  # fmt: skip
 _RENAMED = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "choose": "choose",
     "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "ast": "*",
@@ -136,106 +78,31 @@ _RENAMED = {
 }  # fmt: skip
 _SIGNS_FROM_COMMANDS = frozenset({"<", ">", "*", "/", "|", "\\{", "\\}", "[", "]", "(", ")", ":"})
 
-FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "ln",
-        "log",
-        "exp",
-        "sqrt",
-        "abs",
-        "floor",
-        "ceil",
-        "gcd",
-        "lcm",
-        "max",
-        "min",
-        "det",
-        "cbrt",
-    ]
-)
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Sigma",
-        "Upsilon",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-    ]
-)
+FUNCTIONS = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh", "ln", "log",
+    "exp", "sqrt", "abs", "floor", "ceil", "gcd", "lcm", "max", "min", "det", "cbrt",
+))  # fmt: skip
+GREEK = frozenset((
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda",
+    "Xi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell",
+))  # fmt: skip
 # Short unit names that would otherwise read as a product of letters. One-letter units are settled in equal.py.
 SHORT_UNITS = frozenset((
     "cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "in", "yd", "mi", "lb", "lbs", "oz", "hr", "hrs", "sq", "cc",
     "mph", "kph", "rpm", "Hz", "kHz", "min", "sec", "am", "pm", "AM", "PM", "kW", "Pa", "mol", "cal", "st", "nd",
     "rd", "th", "no", "ft.", "hz", "dm", "nm", "hp", "gal", "pts", "pt",
 ))  # fmt: skip
-SMALL_WORDS = frozenset(
-    [
-        "of",
-        "in",
-        "to",
-        "at",
-        "on",
-        "by",
-        "per",
-        "an",
-        "my",
-        "so",
-        "as",
-        "he",
-        "it",
-        "we",
-        "the",
-        "for",
-        "and/or",
-        "each",
-    ]
-)
+SMALL_WORDS = frozenset((
+    "of", "in", "to", "at", "on", "by", "per", "an", "my", "so", "as", "he", "it", "we", "the", "for", "and/or",
+    "each",
+))  # fmt: skip
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s|~|\\[,;:!\ >]|\\\n)+)
-    |(?P<grouped>\d{1,3}(?:(?:,|\{,\}|,\\!\s*|\\,|\{\\,\})\d{3})+(?![\d])(?:\.\d+)?)
-    |(?P<repeating>\d*\.\d*\\overline\s*\{?\d+\}?)
+    |(?P<grouped>\d{1,3}(?:(?:,|,\ (?=0)|\{,\}|,\\!\s*|\\,|\{\\,\})\d{3})+(?![\d])(?:\.\d+)?)
+    |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s*\{?\d+\}?|\(\d{1,12}\)))
     |(?P<dotted>\d{0,20}\.\d{0,12}?(?P<cycle>\d{1,6}?)(?P=cycle)+(?:\.\.\.+|\\l?dots\b|\\cdots\b))
     |(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+(?![\d.]*[A-Za-z]))?)
     |\\(?P<environment>begin|end)\s*\{(?P<name>[A-Za-z]+\*?)\}(?:\{[clr|\s]*\})?
@@ -276,7 +143,8 @@ def tokens(text: str) -> list[Token]:
         if match["space"] if "space" in match.groupdict() else None:
             spaced = True
             continue
-        new, position = _token(match, text, position, spaced)
+        in_unit = len(found) > 1 and found[-1].text == "/" and found[-2].kind == "word"  # km/hr
+        new, position = _token(match, text, position, spaced or in_unit)
         for token in new:
             if token.text in ("(", "[", "\\{"):
                 brackets += 1
@@ -334,8 +202,7 @@ def _number(digits: str, spaced: bool) -> Token:
 
 def _repeating(text: str, spaced: bool) -> Token:
     whole, _, rest = text.partition(".")
-    fixed, _, cycle = rest.partition("\\overline")
-    cycle = re.sub(r"\D", "", cycle)
+    fixed, cycle, *_ = re.split(r"[^\d]+", rest)
     if len(text) > MAX_DIGITS:
         raise UnreadableError(f"a number of {len(text)} characters; at most {MAX_DIGITS} are read")
     value = Fraction(int(whole or "0")) + Fraction(int(fixed or "0"), 10 ** len(fixed))
@@ -382,6 +249,8 @@ def _worded(command: str, content: str, spaced: bool) -> list[Token]:
         return [Token("command", f"mathbb{stripped}", spaced=spaced)]
     if not stripped:
         return []
+    if stripped in ("+", "-"):
+        return [Token("sign", stripped, spaced=spaced)]
     if stripped.lower() in ("and", "or"):
         return [Token("command", stripped.lower(), spaced=True)]
     if len(stripped) == 1 and stripped.isalpha() and command not in ("text", "mbox", "hbox", "textrm", "textnormal"):

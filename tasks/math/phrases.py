@@ -9,7 +9,7 @@ THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁
 STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
 NEW_TURN = re.compile(
     r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example"
-    r"|q|human|user|instruction|input)"
+    r"|q|human|user|instruction|input|let'?s\s+think\s+step\s+by\s+step)"
     r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
     re.I | re.M,
 )
@@ -20,15 +20,20 @@ ASKING = re.compile(
 )
 BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
 HASH = re.compile(r"####[ \t]*([^\n]*)")
+# A line that is one bold value: "**24**", and no heading such as "**2. Add them**".
+BOLD_LINE = re.compile(
+    r"^[ \t>]*\*\*[ \t]*(\\?\$?-?\d[\d.,/]*%?(?:[ \t]+[A-Za-z]+)?\$?|\$[^$*\n]{1,200}\$)[ \t]*\*\*\.?[ \t]*$", re.M
+)
 TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
 PHRASE = re.compile(
     r"(?P<if>\b(?:if|suppose|assum\w+|whether)\s+)?"
-    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)\s+){0,4}"
+    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)[\s_]+){0,4}"
     r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
     r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
-    r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*:?|\s*:|\s*\**:\**)\**"
+    r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*(?::|\.\.\.|…)?|\s*:|\s*\**:\**"
+    r"|(?<=nswer)\s+[-–—](?=\s)|(?<=\bans)\.)\**"
     r"(?=[ \t]*(?P<body>[^\n]{0,600}))"
-    r"|^[ \t*]*(?:answer|ans|final answer|result)\**[ \t]*[:=][ \t*]*\n+(?P<next>[^\n]{1,600})",
+    r"|^[ \t*#_>]*(?:the[ \t]+)?(?:final[ \t]+)?(?:answer|ans|result)\**[ \t]*[:=]?[ \t*]*\n+(?P<next>[^\n]{1,600})",
     re.I | re.M,
 )
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
@@ -47,7 +52,11 @@ HEDGE_BEHIND = re.compile(
     r"i\s+guess|not\s+sure|but\s+(?:it\s+)?(?:could|might|may)|and\s+up)\b",
     re.I,
 )
-NEGATION = re.compile(r"^\W*(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b", re.I)
+NEGATION = re.compile(
+    r"^\W*(?:(?:definitely|certainly|clearly|surely|obviously|actually|simply|just)\s+)?"
+    r"(?:not|isn'?t|never|cannot\s+be|can'?t\s+be|anything\s+but)\b",
+    re.I,
+)
 TO_RANGE = re.compile(r"^\W*(?:from\s+)?\$?\d[\d,.]*\s*(?:to|–|—|through)\s*\$?\d", re.I)
 CHECK = re.compile(
     r"^[\s*#>-]*(?:\(?\s*(?:double[- ]?)?check|verif|to\s+(?:check|verify|double)|"
@@ -66,15 +75,17 @@ RETRACTION = re.compile(
 CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
 SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
 CLAUSE = re.compile(
-    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e)\b)"
-    r"|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e|that\s+is|namely|in\s+other\s+words)\b)"
+    r"|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
     re.I,
 )
 VALUE = re.compile(
     r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?::\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
     re.I,
 )
-INSTEAD = re.compile(r"(?:\bbut(?:\s+rather)?|\brather|;\s*it(?:'s|\s+is)|,\s*it(?:'s|\s+is))\s+([^\n.;]{1,100})", re.I)
+INSTEAD = re.compile(
+    r"(?:(?<!anything )\bbut(?:\s+rather)?|\brather|;\s*it(?:'s|\s+is)|,\s*it(?:'s|\s+is))\s+([^\n.;]{1,100})", re.I
+)
 IS_THE_ANSWER = re.compile(r"\s+is\s+(?:the|my|our)\s+(?:\w+\s+)?answer$", re.I)
 # A number that words follow: "= 15 liters out of 24".
 LEADING_VALUE = re.compile(
@@ -85,3 +96,42 @@ CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 INLINE = re.compile(
     r"(?<!\\)\$(?!\s)((?:\\.|[^$\\\n]){1,400}?)(?<!\s)\$(?!\d)|\\\(([^\n]{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.S
 )
+# Words that lead in to an answer and are no part of it.
+LEAD_IN = re.compile(
+    r"^(?:(?:so|hence|thus|therefore|then|finally)\b,?\s+)*"
+    r"(?:(?:is|are|equals?|be|:|=|approximately|about|roughly|exactly|simply|just|it(?:'s|\s+is)|th(?:is|at)\s+is)\s+)*"
+    r"(?:(?:\\text\s*\{\s*)?(?:(?:the|my|our)\s+)?(?:(?:final|correct)\s+)?answer(?:\s+is\b\s*:?|\s*:)[\s}]*)?",
+    re.I,
+)
+ASIDE = re.compile(r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+\((?!\s*(?:in\s+)?(?:base|mod)\b)", re.I)
+EMPHASIS = re.compile(r"(?<![\w*)}])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w*({\\])")  # **18**, and not x**2
+COPULA = re.compile(
+    r"^[A-Za-z' ,\t-]{1,200}\b(?:is|are|was|were|will\s+be|must\s+be)\s+(?P<said>(?!not\b)[A-Za-z][A-Za-z '-]{0,60})[.!]?\s*$"
+)
+CHECKED = re.compile(r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works)\W*$|[✓✔]\W*$", re.I)
+# ---- numbers that a sentence tells by the way
+FORMULA_ASIDE = re.compile(
+    r"\b(?:for|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$",
+    re.I,
+)
+LIST_TAIL = re.compile(
+    r"(?:,\s+\$?\d[\d.,]*\s+(?!and\b|or\b)[a-z]{2,}[^,()\n]{0,80}\band\s[^,()\n]{0,80}\d[^,()\n]{0,80}"
+    r"|\s\((?!\s*(?:in\s+)?base)[^()\n]{0,200}\))[.!]?\s*$",
+    re.I,
+)
+PREPOSITION = re.compile(
+    r"\b(?:over|after|before|within|during|every|per|than|(?<!result )(?<!results )(?<!resulting )in)\s+"
+    r"(?:the\s+|these\s+|those\s+)?\$?$",
+    re.I,
+)
+RANGE_BEFORE = re.compile(
+    r"\b(?:rang\w+\s+from|anywhere\s+from|between|from\s+about)\s+\$?[\d.,]+\s*(?:[a-z]+\s+)?(?:to|and|-|–)\s*\$?$",
+    re.I,
+)
+VERB = re.compile(
+    r"\b(?:is|are|was|were|equals|totals?|makes?|earns?|needs?|costs?|pays?|has|have|gets?|takes?|took|spends?|leaves|"
+    r"left\s+with|total\s+of|be|spent|made|paid|ran|ate|sold|bought|[a-z]{3,}ed(?!\s+by))"
+    r"\s+(?:\w+\s+){0,3}?(?=-?\$?\d)",
+    re.I,
+)
+POINT = re.compile(r"[(\[](?:\s*-?[\d./]+\s*,)+\s*-?[\d./]+\s*[)\]]")

@@ -26,13 +26,20 @@ _HOUR = re.compile(r"(\d{1,2})\s*([AaPp])\.?\s*[Mm]\.?")
 _UNION_LETTER = re.compile(r"([)\]])\s*U\s*(?=([(\[]))")
 _REALS = frozenset({"all real numbers", "all reals", "real numbers", "every real number", "all real x"})
 _OVER = re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}")
+_CURRENCY_CODE = re.compile(
+    r"^(?:(?:USD|EUR|GBP|INR|CAD|AUD|Rs\.?)\s*(?=\\?\$?\s*[\d.])|(?:US|CA|AU|NZ|HK|[AC])\s*(?=\\?\$\s*[\d.]))"
+)
+_WORD_SIGN = re.compile(r"^(?:negative|minus)\s+(?=[\d.$\\])", re.I)
+_AND_A_PART = re.compile(r"^(\d{1,9})\s+and\s+(?:a|one)\s+(half|third|quarter|fourth|fifth)\b", re.I)
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5}
+_TO_RATIO = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)$")
 _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
 
 @functools.lru_cache(maxsize=8192)
 def read(text: str) -> Value:
     """The value that `text` writes. Raises UnreadableError when it is none or too large."""
-    text = _strip(plain(text))
+    text = _spelled(_strip(plain(text)))
     if not text:
         raise UnreadableError("nothing is written")
     if "\\over" in text:
@@ -55,7 +62,7 @@ def read(text: str) -> Value:
     try:
         return Reader(_without_units(found)).value()
     except UnreadableError:
-        rest = _LEADING.sub("", text, count=1) if _LEADING.match(text) else ""
+        rest = _LEADING.sub("", text, count=1) if _LEADING.match(text) else _stated(text)
         if rest:
             return read(rest)
         if any(t.kind == "word" for t in found):
@@ -63,6 +70,14 @@ def read(text: str) -> Value:
         raise
     except RecursionError:
         raise UnreadableError("nested too deeply") from None
+
+
+def _spelled(text: str) -> str:
+    """`text` with a sign in words as a sign, "2 and a half" as 2 1/2, and no currency code in front of its number."""
+    text = _CURRENCY_CODE.sub("", text, count=1)
+    text = _WORD_SIGN.sub("-", text, count=1)
+    text = _AND_A_PART.sub(lambda found: f"{found[1]} 1/{_PARTS[found[2].lower()]}", text)
+    return _TO_RATIO.sub(r"\1:\2", text)
 
 
 _TRAILING = re.compile(r"(?:\s|\\[,;!]|[.,;:?])+$")
@@ -84,6 +99,18 @@ def _strip(text: str) -> str:
             break
         text = inner
     return text
+
+
+def _stated(text: str) -> str:
+    """What stands behind the last "=" when what stands before it is no formula: P(red) = 1/2, \\angle ABC = 7."""
+    name, _, stated = text.rpartition("=")
+    if not name.strip() or not stated.strip() or name.rstrip()[-1:] in "<>!":
+        return ""
+    try:
+        Reader(_without_units(tokens(name))).value()
+    except (UnreadableError, RecursionError):
+        return stated
+    return ""
 
 
 def _special(text: str) -> Value | None:
@@ -137,6 +164,10 @@ def _without_units(found: list[Token]) -> list[Token]:
         if slash and kept and _ends_value(kept[-1]):  # 70/quiz
             place = _after_unit(found, place)
             continue
+        follower = _unit_end(found, place) if kept and _ends_value(kept[-1]) else place
+        if follower > place:
+            place = follower
+            continue
         if _is_article(found, place) and kept and kept[-1].kind == "number":
             place = _after_unit(found, place + 1)
             continue
@@ -153,6 +184,20 @@ def _without_units(found: list[Token]) -> list[Token]:
         kept.append(token)
         place += 1
     return kept
+
+
+def _unit_end(found: list[Token], place: int) -> int:
+    """The place behind a unit that begins with no word: (units), \\frac{m}{s}, min; `place` when none begins there."""
+    texts = [token.text for token in found[place : place + 7]]
+    kinds = [token.kind for token in found[place : place + 7]]
+    if texts[0] == "(" and texts[2:3] == [")"] and kinds[1] == "word":
+        return place + 3
+    worded = kinds[2:3] == kinds[5:6] == ["word"] and texts[3:5] == ["}", "{"]
+    if texts[0] == "frac" and worded:
+        return place + 7
+    if texts[0] in ("min", "sec") and texts[1:2] not in (["("], ["{"], ["\\{"]) and found[place - 1].kind == "number":
+        return _after_unit(found, place + 1)
+    return place
 
 
 def _is_article(found: list[Token], place: int) -> bool:
@@ -186,7 +231,10 @@ def _after_unit(found: list[Token], place: int) -> int:
     """The place behind a unit: its words, powers and "per" parts."""
     while place < len(found):
         token = found[place]
-        if token.kind == "word" or (token.kind == "letter" and token.text in ("a", "m", "s", "h", "g", "L", "l")):
+        joins = token.text in ("and", "or") and place + 1 < len(found) and found[place + 1].kind == "word"
+        if joins and not any(later.kind == "number" for later in found[place:]):
+            place += 2  # 25 apples and oranges
+        elif token.kind == "word" or (token.kind == "letter" and token.text in ("a", "m", "s", "h", "g", "L", "l")):
             place += 1
         elif token.text == "^" and place + 1 < len(found):
             place += 1

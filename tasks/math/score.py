@@ -39,7 +39,10 @@ WHYS = frozenset(
 )
 UNPARSED = frozenset({"no_answer", "hedge", "negation", "truncated_answer", "too_long", "unreadable", "wrong_format"})
 _HASH_LINE = re.compile(r"^####[ \t]+(\S[^\n]*?)[ \t]*$", re.M)
-_CHOICE_LABEL = re.compile(r"^\(?[A-F]\)[.:]?\s+(?=\S)|^[A-F][.:]\s+(?=\S)")
+_CHOICE_LABEL = re.compile(
+    r"^(?:\(?[A-F]\)[.:]?\s+|[A-F][.:]\s+"
+    r"|\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{\s*\(?[A-F]\)?[.:]?\s*\}(?:\s|~|\\[ ,;:])*)(?=\S)"
+)
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s+)?\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*", re.I | re.S
 )

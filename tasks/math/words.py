@@ -59,6 +59,24 @@ def number_words(text: str) -> Fraction | None:
     return -value if negative else value
 
 
+def number_run(text: str) -> tuple[int, int] | None:
+    """The span of the last number in words that `text` holds; "one" alone is no number."""
+    found = list(re.finditer(r"[A-Za-z]+", text[-2000:]))
+    words = [word[0].lower() for word in found]
+    offset = max(0, len(text) - 2000)
+    place, run = 0, None
+    while place < len(words):
+        _, used = _cardinal(words[place : place + 16])
+        if used and words[place : place + used] != ["one"]:
+            end = place + used
+            if words[end : end + 3] == ["and", "a", "half"]:
+                end += 3
+            first = place - (place > 0 and words[place - 1] in ("minus", "negative"))
+            run = (offset + found[first].start(), offset + found[end - 1].end())
+        place += max(used, 1)
+    return run
+
+
 def _cardinal(words: list[str]) -> tuple[Fraction, int]:
     total, current, used = 0, 0, 0
     for place, word in enumerate(words):
@@ -103,6 +121,6 @@ def date_words(text: str) -> str | None:
 def clean_words(text: str) -> str:
     """`text` in lower case, without LaTeX commands, punctuation, articles at the front, and doubled spaces."""
     words = _NOISE.sub(" ", _TEXT_COMMAND.sub(" ", text).lower()).split()
-    while len(words) > 1 and words[0] in _ARTICLES:
+    while len(words) > 1 and words[0] in _ARTICLES and len(words[1]) > 1:  # "A, D" begins with no article
         words = words[1:]
     return " ".join(word.strip("-") or word for word in words)

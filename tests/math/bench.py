@@ -1,6 +1,6 @@
 """Pairs a second on one core, ours beside Math-Verify when that is installed. Run: python -m tests.math.bench
 
-Goes in: the labelled pairs of pairs.py (and MATH-500 where TUNEBENCH_DATA has it). Comes out: a table with
+Goes in: the labelled pairs of test_policy.py (and MATH-500 where TUNEBENCH_DATA has it). Comes out: a table with
 speed, agreement with the labels, false positives and false negatives. CPU time, not wall time.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from harness.core import DataRequest, UserError
 from tasks.math import symbolic, task
 from tasks.math.read import read
-from tests.math.pairs import RULES
+from tests.math.test_policy import RULES
 
 Pair = tuple[str, str, bool]
 

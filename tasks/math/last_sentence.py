@@ -1,0 +1,231 @@
+"""A reply that commits to nothing in so many words -> the value it ends up with, or why there is none.
+
+A short reply that is no sentence is its own answer. Else the last sentence that is no check must hold a value: its last
+formula, what follows its last "=", the number its verb leads to, or the word its "is" leads to. Patterns are linear.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.math.commitments import MAX_ANSWER, Rule
+from tasks.math.phrases import (
+    CHECK,
+    CHECKED,
+    COPULA,
+    EMPHASIS,
+    FORMULA_ASIDE,
+    HEDGE,
+    HEDGE_BEHIND,
+    INLINE,
+    LEADING_VALUE,
+    LIST_TAIL,
+    NEGATION,
+    POINT,
+    PREPOSITION,
+    RANGE_BEFORE,
+    SENTENCE_END,
+    VALUE,
+    VERB,
+)
+from tasks.math.trim import clause, is_cut, is_weakened, trimmed
+from tasks.math.words import date_words, number_run
+
+Reason = Literal["found", "no_answer", "hedge", "negation", "truncated_answer", "too_long"]
+Span = tuple[int, int]
+_MATH_WORDS = re.compile(
+    r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\(?:begin|end)\s*\{[^{}]*\}(?:\{[clr|\s]*\})?|\\[A-Za-z]+|"
+    r"\b(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|pi|inf|infinity|and|or|union|base|to)\b"
+)
+_TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so)\b")
+_NOT_BEFORE = re.compile(r"\b(?:not|isn't|cannot be)\s+\$?\s*$")
+_OPERATOR_END = re.compile(r"[=+*/-]\s*$")
+_A_OR_B = re.compile(r"\d\s+or\s+\$?\d")
+_BETWEEN_FORMULAS = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
+_MONEY = re.compile(r"\s*\d[\d.,]*\s+[a-z]{2,}")
+_PART_OF = re.compile(r"\b(?:out\s+of|of\s+the)\s+\$?$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`answer` is text[start:end], less quotes and the like; `rule` says which kind of commitment it was."""
+
+    answer: str
+    start: int
+    end: int
+    rule: Rule
+    reason: Reason
+
+
+def nothing(reason: Reason) -> Extraction:
+    """No answer, and why."""
+    return Extraction("", 0, 0, "none", reason)
+
+
+def last_value(body: str, *, allow_bare: bool) -> Extraction:
+    """The value that `body` is or ends up with."""
+    stripped = body.strip()
+    if not stripped:
+        return nothing("no_answer")
+    if allow_bare and "\n" not in stripped and len(stripped) <= 300 and not _is_prose(stripped):
+        start = body.index(stripped[0])
+        return _bare(stripped, (start, start + len(stripped)))
+    return _from_sentences(EMPHASIS.sub(lambda mark: " " * len(mark[0]), body))
+
+
+def _bare(stripped: str, span: Span) -> Extraction:
+    text = trimmed(stripped)
+    if not text:
+        return nothing("no_answer")
+    if is_weakened(text):
+        return Extraction(text, *span, "bare", "hedge")
+    if NEGATION.match(text):
+        return Extraction(text, *span, "bare", "negation")
+    if is_cut(text):
+        return Extraction("", *span, "bare", "truncated_answer")
+    return Extraction(text, *span, "bare", "found")
+
+
+def _is_prose(text: str) -> bool:
+    """A sentence, as opposed to an answer: several words that are no unit behind one number."""
+    bare = _MATH_WORDS.sub(" ", text)
+    words = re.findall(r"[A-Za-z]{2,}", bare)
+    if len(words) > 6:
+        return True
+    if COPULA.match(text):
+        return True
+    if re.search(r"\d", bare) is None:
+        return len(words) >= 2 and number_run(text) is not None and number_run(text) != (0, len(text))
+    told = _TOLD.search(bare) is not None
+    starts_with_number = re.match(r"\W*\d", bare) is not None
+    return len(words) >= 2 and (told or not starts_with_number) and date_words(text) is None
+
+
+def _from_sentences(body: str) -> Extraction:
+    base = max(0, len(body) - 50_000)
+    tail = body[base:]
+    spans: list[Span] = []
+    position = 0
+    for match in SENTENCE_END.finditer(tail):
+        spans.append((position, match.start()))
+        position = match.end()
+    spans.append((position, len(tail)))
+    checks_from = next(
+        (k for k, (a, b) in enumerate(spans) if CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
+    )
+    spans = [(max(a, b - MAX_ANSWER), b) for a, b in spans[:checks_from][-40:]]  # what a longer sentence ends up with
+    spans = [(a, b) for a, b in spans if not tail[a:b].rstrip().endswith("?")]
+    told = [(a, b) for a, b in spans if not CHECKED.search(tail[a:b])] or spans
+    for value_of, places in ((_value_span, told), (_word_span, spans)):
+        for start, end in reversed(places):
+            sentence = tail[start:end]
+            span = value_of(sentence)
+            if span is not None:
+                return _judged(sentence, span, base + start)
+    return nothing("no_answer")
+
+
+def _judged(sentence: str, span: Span, base: int) -> Extraction:
+    """The value at `span`, unless the sentence hedges, denies or breaks off."""
+    a, b = span
+    text, place = trimmed(sentence[a:b]), (base + a, base + b)
+    behind = HEDGE_BEHIND.match(sentence[b : b + 30].lstrip(" ,"))
+    if (
+        _is_hedged(sentence, a)
+        or behind
+        or _A_OR_B.search(sentence)
+        or RANGE_BEFORE.search(sentence[max(0, a - 60) : a])
+    ):
+        return Extraction(text, *place, "last_sentence", "hedge")
+    if _NOT_BEFORE.search(sentence[:a]) or NEGATION.match(text):
+        return Extraction(text, *place, "last_sentence", "negation")
+    if is_cut(text) or _OPERATOR_END.search(sentence):
+        return Extraction("", *place, "last_sentence", "truncated_answer")
+    return Extraction(text, *place, "last_sentence", "found")
+
+
+def _is_hedged(sentence: str, place: int) -> bool:
+    """Whether a hedge leads to the value at `place`; "over two months she saw 104" has none."""
+    hedge = HEDGE.search(sentence, max(0, place - 30), place)
+    if hedge is None:
+        return False
+    between = sentence[hedge.end() : place]
+    far = "," in between or len(between.split()) > 1
+    return not re.search(r"\d", between) and not (far and hedge[0].lower() in ("over", "under", "above", "below"))
+
+
+def _has_value(text: str) -> bool:
+    return any(letter.isdigit() for letter in text) or "$" in text or "\\(" in text
+
+
+# ---- the value of one sentence ------------------------------------------------------------------------------
+
+
+def _word_span(sentence: str) -> Span | None:
+    """Without digits: a number in words, or what "is" leads to."""
+    run = number_run(sentence)
+    if run is not None:
+        return run
+    copula = COPULA.match(sentence)
+    return copula.span("said") if copula else None
+
+
+def _value_span(sentence: str) -> Span | None:
+    """The span of the value a sentence ends up with: its last formula, else what follows "=", else a number."""
+    if not _has_value(sentence):
+        return None
+    span = _formula_span(sentence)
+    if span is not None:
+        return span
+    equals = sentence.rfind("=")
+    if equals >= 0:
+        after = sentence[equals + 1 :]
+        said = clause(after)
+        leading = LEADING_VALUE.match(said)
+        if leading:
+            return equals + 1 + leading.start(1), equals + 1 + leading.end(1)
+        return (equals + 1, equals + 1 + len(said)) if said.strip() else (equals, len(sentence))
+    points = list(POINT.finditer(sentence))
+    if points:
+        return points[-1].span()
+    return _number_span(sentence)
+
+
+def _formula_span(sentence: str) -> Span | None:
+    """The last formula that is no aside ("for $x > 0$"); formulas joined by a comma, "and" or "or" are one list."""
+    formulas = [
+        m
+        for m in INLINE.finditer(sentence)
+        if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3])
+        and not _MONEY.match(m[1] or "")
+        and not re.search(r"[=+*/-]$", m[1] or "")
+    ]
+    told = [m for m in formulas if not FORMULA_ASIDE.search(sentence[max(0, m.start() - 40) : m.start()])]
+    if not formulas:
+        return None
+    chosen = told or formulas
+    first = last = len(chosen) - 1
+    while first and _BETWEEN_FORMULAS.fullmatch(sentence[chosen[first - 1].end() : chosen[first].start()]):
+        first -= 1
+    return (chosen[first].start(), chosen[last].end()) if first < last else _inside(chosen[last])
+
+
+def _inside(formula: re.Match[str]) -> Span:
+    return formula.span(1 if formula[1] else 2 if formula[2] else 3)
+
+
+def _number_span(sentence: str) -> Span | None:
+    """The number after the last verb that leads to one; numbers behind a preposition, or told by the way, give way."""
+    tail = LIST_TAIL.search(sentence)
+    if tail and re.search(r"\d", sentence[: tail.start()]):
+        sentence = sentence[: tail.start()]
+    numbers = [m for m in VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
+    numbers = [m for m in numbers if not _PART_OF.search(sentence[max(0, m.start() - 16) : m.start()])] or numbers
+    numbers = [m for m in numbers if not PREPOSITION.search(sentence[max(0, m.start() - 24) : m.start()])] or numbers
+    if not numbers:
+        return None
+    verbs = list(VERB.finditer(sentence)) if len(numbers) > 1 else []
+    place = verbs[-1].end() if verbs else len(sentence)
+    return next((m for m in numbers if m.end() > place), numbers[-1]).span()

@@ -12,12 +12,15 @@ AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) 
   $(call flag,ALPHA,alpha) $(call flag,LRS,lrs) $(call flag,FULL_LRS,full-lrs) $(call flag,SCHEDULE,schedule) \
   $(call flag,EPOCHS,epochs) $(call flag,BATCH_SIZE,batch-size) $(call flag,PROMPT_STYLES,prompt-styles) \
   $(call flag,SEEDS,seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,VALIDATION_SIZE,validation-size) \
-  $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler)
+  $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler) $(call flag,HOSTED_FEW_SHOT,hosted-few-shot) \
+  $(JUDGING)
+JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call flag,JUDGE_BUDGET,judge-budget) \
+  $(call flag,JUDGE_PRICE,judge-price) $(call flag,JUDGE_VOTES,judge-votes) $(if $(NO_BUDGET),--no-budget)
 READY = $(VENV)/.ready-$(DEVICE)
 
 .PHONY: help setup sweep plan test test-slow lint certify gate doctor clean
 help:
-	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= ...)"
+	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= JUDGE= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
 	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli_judges import with_judge
+
 if TYPE_CHECKING:
     from harness.prepare import SweepRequest
 
@@ -28,6 +30,7 @@ Whole = Annotated[int | None, typer.Option()]
 
 
 @app.command()
+@with_judge
 def sweep(
     task: Task,
     preset: Annotated[str, typer.Option(help="quick, standard or llama2")] = "quick",
@@ -53,6 +56,7 @@ def sweep(
     validation_size: Whole = None,
     test_size: Whole = None,
     few_shot: Text = None,
+    hosted_few_shot: Annotated[str | None, typer.Option(help="few-shot axis of hosted models alone")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda; found by itself")] = "",
     sampler: Annotated[str, typer.Option(help="vllm or transformers; found by itself")] = "",
     baseline: Text = None,
@@ -63,6 +67,7 @@ def sweep(
     dry_run: bool = False,
     workers: Whole = None,
     until: Annotated[str, typer.Option(help="stop after this stage: train, sample (validation) or report")] = "report",
+    hosted: Any = None,
 ) -> None:
     """Train, sample, score and report a grid of runs. The same command again continues it."""
     if until not in ("train", "sample", "report"):
@@ -78,7 +83,7 @@ def sweep(
         "alpha": alpha, "dropout": dropout, "targets": _list(targets), "schedule": schedule, "epochs": _list(epochs),
         "batch_size": _list(batch_size), "prompt_styles": _list(prompt_styles), "seeds": _list(seeds),
         "train_size": _list(train_size), "validation_size": validation_size, "test_size": test_size,
-        "few_shot": _list(few_shot),
+        "few_shot": _list(few_shot), "hosted_few_shot": _list(hosted_few_shot),
     }  # fmt: skip
     start = sweep_file(file) if file else shipped(preset)
     if lrs or full_lrs:
@@ -97,6 +102,7 @@ def sweep(
         until=until,  # type: ignore[arg-type]  # checked above
         allow_uncertified=allow_uncertified,
         workers=workers,
+        hosted=hosted,
     )
     console = _console()
     if dry_run:
@@ -118,7 +124,7 @@ def _stage(name: str, summary: str, **fixed: object) -> None:
     kept = [parameter for parameter in signature.parameters.values() if parameter.name not in fixed]
 
     def verb(**options: object) -> None:
-        sweep(**options, **fixed)  # type: ignore[arg-type]  # typer has checked them against the same signature
+        sweep(**options, **fixed)
 
     verb.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     verb.__annotations__ = {parameter.name: parameter.annotation for parameter in kept}
@@ -168,31 +174,37 @@ def certify(
 
 
 @app.command()
+@with_judge
 def score(
     task: Task,
     input: Annotated[Path, typer.Option(help="pairs, one JSON object a line: id, gold, prediction, ...; - is stdin")],
     output: Annotated[Path, typer.Option(help="one line out for each line in; - is stdout")] = Path("-"),
     workers: Whole = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="with --judge: what it would ask and cost")] = False,
+    hosted: Any = None,
 ) -> None:
     """Grade outputs made anywhere, without a model or a sweep. Exits 1 when a line was broken."""
     import json
     import tempfile
 
-    from harness.grade import grade_pairs
+    from harness.judging import ScoreFile
     from harness.registry import load_task
 
-    loaded = load_task(task)
-    source = input
+    loaded, source = load_task(task), input
     if str(input) == "-":
         with tempfile.NamedTemporaryFile("wb", suffix=".jsonl", delete=False) as copy:
             copy.write(sys.stdin.buffer.read())
         source = Path(copy.name)
     elif not input.is_file():
         raise _user_error(f"--input {input} does not exist")
+    scores = ScoreFile(loaded, source, hosted, workers)
+    if dry_run:
+        typer.echo(scores.estimate())
+        return
     broken = count = 0
     stream = sys.stdout if str(output) == "-" else output.open("w", encoding="utf-8")
     try:
-        for row in grade_pairs(loaded, source, workers=workers):
+        for row in scores.rows():
             stream.write(json.dumps(row) + "\n")
             broken += "error" in row
             count += 1
@@ -203,7 +215,7 @@ def score(
             stream.close()
         if source != input:
             source.unlink()
-    typer.echo(f"{count} lines, {broken} broken", err=True)
+    typer.echo(f"{count} lines, {broken} broken{scores.spent()}", err=True)
     if broken:
         raise typer.Exit(1)
 
@@ -372,6 +384,19 @@ def _print_plan(request: SweepRequest, console: Any) -> None:
     from harness.estimate import detectable
 
     console.print(detectable(plan), highlight=False)
+    for sentence in _hosted_plan(plan, request):
+        console.print(sentence, highlight=False)
+
+
+def _hosted_plan(plan: Any, request: SweepRequest) -> list[str]:
+    """What hosted models would be asked and cost."""
+    from harness.hosted import spend_estimates
+    from harness.judging import judge_estimate
+    from harness.store import Sweep
+
+    sweep = Sweep(request.folder)
+    told = list(spend_estimates(plan, request.hosted, sweep))
+    return [*told, judge_estimate(plan, request.hosted, sweep)] if request.hosted.judges else told
 
 
 def _console() -> Any:

@@ -272,6 +272,22 @@ class Training:
             raise ValueError(f"warmup_ratio is in [0, 1), got {self.warmup_ratio}")
 
 
+HOSTED_PREFIX = "openai:"
+
+
+def hosted_name(model: str) -> str | None:
+    """`gpt-4o` for `openai:gpt-4o`, a model that is only reached through an API; None for a model with weights here.
+
+    Raises UserError when nothing follows the prefix.
+    """
+    if not model.startswith(HOSTED_PREFIX):
+        return None
+    name = model.removeprefix(HOSTED_PREFIX)
+    if not name:
+        raise UserError(f"the model {model!r} names no hosted model; write for example openai:gpt-4o")
+    return name
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """Everything that decides one run's numbers. `training` is None exactly for `Base()`."""
@@ -290,6 +306,8 @@ class RunSpec:
     def __post_init__(self) -> None:
         if isinstance(self.method, Base) != (self.training is None):
             raise ValueError(f"training settings go with Lora or Full and never with Base, got {self.method}")
+        if self.training is not None and hosted_name(self.model) is not None:
+            raise ValueError(f"{self.model} is reached through an API and cannot be trained; its method is Base()")
 
 
 def to_json(value: Any) -> Any:

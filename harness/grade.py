@@ -41,7 +41,7 @@ def grade(
     for index, reply in enumerate(_replies(task, payloads(), workers)):
         example, completion = kept[index]
         if completion.finish == "error":
-            scores = {name: Score(value=None, why=completion.error or "not_sampled") for name in task.scorers}
+            scores = dict.fromkeys(task.scorers, _unanswered(completion.error))
         else:
             scores = _scores(task, reply)
         yield {
@@ -58,7 +58,14 @@ def grade_pairs(task: Task, path: Path, *, workers: int | None = None) -> Iterat
 
     A broken line comes out as a row with `error` and its line number.
     """
-    lines: list[tuple[int, Mapping[str, Any], str]] = []
+    return (row for row, _, _, _ in graded_pairs(task, path, workers=workers))
+
+
+def graded_pairs(
+    task: Task, path: Path, *, workers: int | None = None
+) -> Iterator[tuple[dict[str, Any], Example | None, str, Score | None]]:
+    """`grade_pairs` with what a judge needs: (row, example, prediction, primary score); a broken line has no example."""
+    lines: list[tuple[int, Mapping[str, Any], str, Example | None]] = []
 
     def payloads() -> Iterator[Any]:
         for number, row in read_jsonl(path):
@@ -73,23 +80,25 @@ def grade_pairs(task: Task, path: Path, *, workers: int | None = None) -> Iterat
                         )
                 except (ValueError, KeyError, TypeError) as error:
                     problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            lines.append((number, body, problem))
+            lines.append((number, body, problem, example))
             yield None if problem else [task.name, to_json(example), body["prediction"]]
 
     for index, reply in enumerate(_replies(task, payloads(), workers)):
-        number, body, problem = lines[index]
+        number, body, problem, example = lines[index]
         if problem:
-            yield {"id": body.get("id"), "error": problem, "line": number, "scores": None, "why": "broken_line"}
+            broken = {"id": body.get("id"), "error": problem, "line": number, "scores": None, "why": "broken_line"}
+            yield broken, None, "", None
             continue
         scores = _scores(task, reply)
         primary = scores[task.primary]
-        yield {
+        row = {
             "id": body.get("id"),
             "scores": {name: score.value for name, score in scores.items()},
             "why": primary.why,
             "answer": primary.answer,
             **{key: value for key, value in primary.evidence.items() if key not in ("id", "scores", "why", "answer")},
         }
+        yield row, example, body["prediction"], primary
 
 
 def score_one(payload: Sequence[Any] | None) -> dict[str, Any] | None:
@@ -115,6 +124,12 @@ def _replies(task: Task, payloads: Iterator[Any], workers: int | None) -> Iterat
         memory_bytes=MEMORY_BYTES,
         max_file_bytes=1 << 30,  # scorers may keep a cache; what a model wrote runs in the task's own, stricter child
     )
+
+
+def _unanswered(error: str) -> Score:
+    """The score of an answer that is not there: its reason is the word before the colon, the rest stands as evidence."""
+    why, _, detail = error.partition(":")
+    return Score(value=None, why=why or "not_sampled", evidence={"detail": detail.strip()} if detail else {})
 
 
 def _scores(task: Task, reply: Any) -> dict[str, Score]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.core import ALL_LINEAR, Base, Full, Lora, Method, RunSpec, Schedule, Training, UserError
+from harness.core import ALL_LINEAR, Base, Full, Lora, Method, RunSpec, Schedule, Training, UserError, hosted_name
 
 METHODS = ("base", "lora", "full")
 PRESETS = ("quick", "standard", "llama2")
@@ -22,7 +22,11 @@ PRESETS = ("quick", "standard", "llama2")
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """What a sweep varies. Lists are axes. `alpha` is a number, or "2x" for twice the rank."""
+    """What a sweep varies. Lists are axes. `alpha` is a number, or "2x" for twice the rank.
+
+    A hosted model (`openai:gpt-4o`) is one base row a prompt style and number of shots; `hosted_few_shot` are its
+    numbers of shots where they are not those of `few_shot`.
+    """
 
     task: str = "sql"
     data: str = "builtin"
@@ -41,6 +45,7 @@ class Axes:
     seeds: tuple[int, ...] = (0,)
     train_size: tuple[int | None, ...] = (None,)
     few_shot: tuple[int, ...] = (0,)
+    hosted_few_shot: tuple[int, ...] = ()
     validation_size: int | None = None
     test_size: int | None = None
     data_seed: int = 0
@@ -53,6 +58,8 @@ class Axes:
         for method in ("lora", "full"):
             if method in self.methods and not self.learning_rates.get(method):
                 raise UserError(f"methods has {method} but learning_rates has none for it; give --lrs 1e-4,3e-4")
+        if any(shots < 0 for shots in (*self.few_shot, *self.hosted_few_shot)):
+            raise UserError("few_shot and hosted_few_shot count solved examples before the question: 0 or more")
         if any(size is not None and size < 1 for size in (*self.train_size, self.validation_size, self.test_size)):
             raise UserError("train_size, validation_size and test_size are positive; leave them out to use all items")
 
@@ -87,15 +94,17 @@ def axes(*layers: Mapping[str, Any]) -> Axes:
 
 def plan(given: Axes) -> list[RunSpec]:
     """Every run of the grid, base first, then LoRA by rank and learning rate, then full; no run twice."""
-    outer = itertools.product(given.models, given.prompt_styles, given.few_shot, given.seeds)
     specs: list[RunSpec] = []
-    for model, style, shots, seed in outer:
+    for model, style, shots, seed in _outer(given):
         common = RunSpec(
             task=given.task, data=given.data, model=model, method=Base(), training=None,
             prompt_style=style, few_shot=shots,
         )  # fmt: skip
-        if "base" in given.methods:
+        hosted = hosted_name(model) is not None
+        if hosted or "base" in given.methods:
             specs.append(common)  # greedy decoding of an untrained model has no seed
+        if hosted:
+            continue
         grid = itertools.product(_methods(given), given.epochs, given.batch_size, given.train_size)
         for (method, rate), epochs, batch, size in grid:
             training = Training(
@@ -110,6 +119,12 @@ def plan(given: Axes) -> list[RunSpec]:
     if not unique:
         raise UserError("the axes make no run; `methods` needs base, lora or full")
     return unique
+
+
+def _outer(given: Axes) -> Iterator[tuple[str, str, int, int]]:
+    for model in given.models:
+        shots = given.hosted_few_shot if hosted_name(model) is not None else ()
+        yield from itertools.product([model], given.prompt_styles, shots or given.few_shot, given.seeds)
 
 
 def _methods(given: Axes) -> list[tuple[Method, float]]:
@@ -139,6 +154,7 @@ def _typed(key: str, value: Any) -> Any:
     items: dict[str, type] = {
         "models": str, "methods": str, "ranks": int, "targets": str, "epochs": float, "batch_size": int,
         "prompt_styles": str, "seeds": int, "train_size": int, "few_shot": int,
+        "hosted_few_shot": int,
     }  # fmt: skip
     try:
         if key == "learning_rates":

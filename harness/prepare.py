@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from harness.certify import source_hash
 from harness.chat import ChatFormat
-from harness.core import DataRequest, Dataset, RunSpec, Task, UserError, digest, to_json
+from harness.core import DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name, to_json
+from harness.hosted import HostedRequest, endpoint_name
 from harness.models import Model, resolve
 from harness.plan import Axes, plan
 from harness.registry import load_task
@@ -40,11 +41,12 @@ class SweepRequest:
     until: Stage = "report"
     allow_uncertified: bool = False
     workers: int | None = None
+    hosted: HostedRequest = field(default_factory=HostedRequest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A sweep's plan with everything that decides its numbers resolved."""
+    """A sweep's plan with everything that decides its numbers resolved. Hosted models have no entry in `models`."""
 
     task: Task
     dataset: Dataset
@@ -63,7 +65,8 @@ def prepare(request: SweepRequest) -> Prepared:
     if given.data not in task.sources:
         raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
     dataset = task.load(data_request(request))
-    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in given.models}
+    local = [name for name in given.models if hosted_name(name) is None]
+    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in local}
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
         "task": f"{task.name} {task.version}",
@@ -74,7 +77,10 @@ def prepare(request: SweepRequest) -> Prepared:
     }
     names = []
     for spec in specs:
-        revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
+        if spec.model in models:
+            revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
+        else:  # which snapshot answers is known afterwards, and kept with the answers
+            revisions = {"model": endpoint_name(), "chat": "messages"}
         fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
         key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
         sizes = str((given.validation_size, given.test_size))
@@ -86,11 +92,12 @@ def data_request(request: SweepRequest) -> DataRequest:
     """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
     given = request.axes
     sizes = [size for size in given.train_size if size is not None]
+    shots = (*given.few_shot, *given.hosted_few_shot)
     return DataRequest(
         name=given.data,
         path=request.data_path,
         seed=given.data_seed,
-        train_size=max(sizes) + max(given.few_shot) if sizes and None not in given.train_size else None,
+        train_size=max(sizes) + max(shots) if sizes and None not in given.train_size else None,
         validation_size=given.validation_size,
         test_size=given.test_size,
         offline=request.offline,

@@ -1,5 +1,7 @@
-"""A name -> Task. The only importer of tasks/ and judges/. Other packages join through the entry-point group
-`tunebench.tasks`; a name that is already taken is refused, never renamed.
+"""A name -> Task, and the package `judges`. The only importer of tasks/ and judges/. Other packages join through the
+entry-point group `tunebench.tasks`; a name that is already taken is refused, never renamed.
+
+`from harness.registry import judges` loads that package when it runs, not before: a sweep without a judge needs none.
 """
 
 from __future__ import annotations
@@ -7,8 +9,19 @@ from __future__ import annotations
 import difflib
 import importlib
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
 
 from harness.core import Task, UserError
+
+if TYPE_CHECKING:
+    import judges as judges
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name == "judges":
+            return importlib.import_module("judges")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 BUILTIN = {"sql": "tasks.sql", "functional": "tasks.functional", "math": "tasks.math"}
 GROUP = "tunebench.tasks"

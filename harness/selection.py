@@ -5,7 +5,8 @@
 Only the primary scorer of a run counts. Runs are compared on the items that all of them graded. Which runs cannot be
 told apart from the best is Edwards and Hsu's set (max-t adjusted); the recommendation is the cheapest of it:
 trainable parameters, then checkpoint bytes, then training seconds, then the name. An unknown cost is never the
-cheapest.
+cheapest. A hosted model (method "hosted") is what the runs are measured against: the best of them goes to test, and none
+is chosen unless there is nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_UNSCORED = 0.01
 MINIMUM_COVERAGE = 0.95
+REFERENCE = "hosted"
 COSTS = ("trainable_parameters", "checkpoint_bytes", "train_seconds")
 
 
@@ -103,14 +105,17 @@ def select(
     known = [str(name) for name in runs["run"]]
     if baseline is not None and baseline not in known:
         raise UserError(f"baseline run {baseline!r} is not in this sweep; its runs are: {', '.join(sorted(known))}")
-    compared = _compared(runs, scores, split)
+    references = runs[runs["method"] == REFERENCE]
+    choosable = runs if len(references) == len(runs) else runs[runs["method"] != REFERENCE]
+    compared = _compared(choosable, scores, split)
     chosen = stats.best_set(compared.rows, compared.clusters, confidence=confidence, seed=seed)
     means = {name: sum(row) / len(row) for name, row in zip(compared.names, compared.rows, strict=True)}
     best = compared.names[chosen.best]
     costs = _costs(runs)
     tied = tuple(sorted((compared.names[place] for place in chosen.members), key=lambda name: (*costs[name], name)))
     best_of_method = _best_of_method(runs, means, costs)
-    finalists = dict.fromkeys([*best_of_method.values(), best, tied[0], *([baseline] if baseline else [])])
+    reference = [] if len(references) == len(runs) else _best_reference(references, scores, split, costs)
+    finalists = dict.fromkeys([*best_of_method.values(), best, tied[0], *([baseline] if baseline else []), *reference])
     optimism = stats.bootstrap_optimism(compared.rows, compared.clusters, seed=seed)
     binary = all(value in (0.0, 1.0) for row in compared.rows for value in row)
     n = len(compared.clusters)
@@ -137,6 +142,9 @@ def confirm(selection: Selection, runs: pd.DataFrame, scores: pd.DataFrame, spli
     A finalist without usable test scores is in `missing` with the reason. Raises UserError when none has them.
     """
     finalists = runs[runs["run"].astype(str).isin(selection.finalists)]
+    if (finalists["method"] != REFERENCE).any():
+        finalists = finalists[finalists["method"] != REFERENCE]
+    chosen_from = set(finalists["run"].astype(str))
     compared = _compared(finalists, scores, split)
     rows = dict(zip(compared.names, compared.rows, strict=True))
     base = selection.best_of_method.get("base")
@@ -174,7 +182,9 @@ def confirm(selection: Selection, runs: pd.DataFrame, scores: pd.DataFrame, spli
         optimism_high=high_,
         expected_optimism=selection.expected_optimism,
         missing={
-            name: compared.excluded.get(name, "not scored on test") for name in selection.finalists if name not in rows
+            name: compared.excluded.get(name, "not scored on test")
+            for name in selection.finalists
+            if name in chosen_from and name not in rows
         },
     )
 
@@ -262,6 +272,20 @@ def _best_of_method(
         if names:
             best[str(method)] = min(names, key=lambda name: (-means[name], *costs[name], name))
     return best
+
+
+def _best_reference(
+    references: pd.DataFrame, scores: pd.DataFrame, split: Split, costs: Mapping[str, tuple[float, ...]]
+) -> list[str]:
+    """The best hosted row by its own items, or none when none can be compared."""
+    if references.empty:
+        return []
+    try:
+        compared = _compared(references, scores, split)
+    except UserError:  # too many unscored answers, a spent budget: the row says so itself
+        return []
+    means = {name: sum(row) / len(row) for name, row in zip(compared.names, compared.rows, strict=True)}
+    return list(_best_of_method(references, means, costs).values())
 
 
 def _interval(row: Sequence[float], clusters: Sequence[str]) -> tuple[float, float]:

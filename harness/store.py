@@ -1,8 +1,8 @@
 """The only code that knows the layout of results/. In: records of finished work. Out: the same, and DataFrames.
 
-    results/<sweep>/sweep.json examples.jsonl prompts/<style>.jsonl certificate.json lock
+    results/<sweep>/sweep.json examples.jsonl prompts/<style>.jsonl certificate.json hosted.json audits/ lock
     results/<sweep>/<run>/spec.json train.jsonl checkpoint/ trained.json | completions.jsonl sampling.json |
-                          scores.jsonl | done.json, and failure.json of a run that ended early
+                          scores.jsonl judged.jsonl | done.json, and failure.json of a run that ended early
 
 Whole files are written beside, fsynced and renamed; lines are appended and fsynced in batches, and a torn last line
 (killed while writing) is cut off at the next opening. done.json is written last, so a run that died half way is
@@ -21,7 +21,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from harness.core import Completion, Example, Lora, RunSpec, UserError, digest, method_name, spec_from_json, to_json
+from harness.core import (
+    Completion,
+    Example,
+    Lora,
+    RunSpec,
+    UserError,
+    digest,
+    hosted_name,
+    method_name,
+    spec_from_json,
+    to_json,
+)
 from harness.stats import clustered_wilson_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -58,6 +69,14 @@ def append_lines(path: Path, rows: Iterable[Any]) -> None:
         os.fsync(stream.fileno())
 
 
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Replace `path` by one JSON line a row, so that a reader sees the old file or the whole new one."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.unlink(missing_ok=True)
+    append_lines(scratch, rows)
+    os.replace(scratch, path)
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Every whole line of a JSONL file ([] when missing); a torn last one is left out."""
     if not path.is_file():
@@ -83,7 +102,7 @@ def run_name(spec: RunSpec, versions: Mapping[str, str]) -> str:
 
 def label(spec: RunSpec) -> str:
     """A short name for people: what the run is, without what all runs of a sweep usually share."""
-    words: list[str] = [method_name(spec.method)]
+    words: list[str] = [hosted_name(spec.model) or method_name(spec.method)]
     if isinstance(spec.method, Lora):
         words.append(f"r{spec.method.rank}")
     if spec.training is not None:
@@ -146,7 +165,29 @@ class Run:
         seen: dict[tuple[str, str], dict[str, Any]] = {}
         for row in read_lines(self.folder / "scores.jsonl"):
             seen.setdefault((row["split"], row["example_id"]), row)
+        for row in self.judged(split):
+            item = seen.get((row["split"], row["example_id"]))
+            if item is not None:
+                item["scores"] = {**item["scores"], row["scorer"]: row["score"]}
         return [row for row in seen.values() if split is None or row["split"] == split]
+
+    def judged(self, split: str | None = None) -> list[dict[str, Any]]:
+        """The judges' verdicts: split, example_id, scorer, key, score. The last one of an item and judge counts: one
+        without a verdict is asked again later."""
+        last: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for row in read_lines(self.folder / "judged.jsonl"):
+            last[(row["split"], row["example_id"], row["scorer"])] = row
+        return [row for row in last.values() if split is None or row["split"] == split]
+
+    def forget_failed_answers(self, split: str) -> None:
+        """Take out the items of `split` that were not answered (finish "error"), so that they are asked again."""
+        failed = {c.example_id for c in self.completions(split) if c.finish == "error"}
+        if not failed:
+            return
+        for name in ("scores.jsonl", "completions.jsonl"):  # a death between the two leaves nothing scored unasked
+            rows = read_lines(self.folder / name)
+            kept = [row for row in rows if row["split"] != split or row["example_id"] not in failed]
+            write_lines(self.folder / name, kept)
 
 
 class Sweep:
@@ -187,6 +228,15 @@ class Sweep:
         """certificate.json, None when the sweep was never certified."""
         found: dict[str, Any] | None = read_json(self.folder / "certificate.json")
         return found
+
+    def hosted(self) -> dict[str, Any] | None:
+        """hosted.json: what hosted models (a judge, a row of the sweep) were asked and cost; None when none was."""
+        found: dict[str, Any] | None = read_json(self.folder / "hosted.json")
+        return found
+
+    def audits(self) -> list[dict[str, Any]]:
+        """The audits of judges on this sweep's answers, as `harness audit-judge` kept them."""
+        return [read_json(path) for path in sorted((self.folder / "audits").glob("*.json"))]
 
     def examples(self) -> pd.DataFrame:
         """One row an item, indexed by example_id: split, inputs, gold, cluster, tags, meta."""
@@ -297,6 +347,7 @@ def _interval(values: Sequence[float | None], clusters: Sequence[str | None]) ->
 
 def _run_row(run: Run, scorer: str) -> dict[str, Any]:
     spec, trained, failure = run.spec, run.trained() or {}, run.failure()
+    hosted = hosted_name(spec.model) is not None
     sampling = read_json(run.folder / "sampling.json") or {}
     done = read_json(run.folder / "done.json")
     lora = spec.method if isinstance(spec.method, Lora) else None
@@ -305,7 +356,7 @@ def _run_row(run: Run, scorer: str) -> dict[str, Any]:
         "run": run.name,
         "label": label(spec),
         **{key: getattr(spec, key) for key in ("task", "data", "model")},
-        "method": method_name(spec.method),
+        "method": "hosted" if hosted else method_name(spec.method),
         "rank": lora.rank if lora else None,
         "alpha": lora.alpha if lora else None,
         "dropout": lora.dropout if lora else None,
@@ -327,6 +378,6 @@ def _run_row(run: Run, scorer: str) -> dict[str, Any]:
     row["sample_seconds"], row["sample_tokens_per_second"] = sampling.get("seconds"), sampling.get("tokens_per_second")
     row["sample_route"] = sampling.get("route")
     row["note"] = "; ".join([*trained.get("notes", []), *sampling.get("notes", [])])
-    if spec.training is None:
+    if spec.training is None and not hosted:
         row |= {"trainable_parameters": 0, "checkpoint_bytes": 0, "train_seconds": 0.0}
     return row

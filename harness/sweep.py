@@ -1,4 +1,4 @@
-"""The one orchestration: plan -> certify -> train -> sample -> grade -> report. In: `SweepRequest`. Out:
+"""The one orchestration: plan -> certify -> train -> sample -> grade -> judge -> report. In: `SweepRequest`. Out:
 results/<name>/.
 
 Stages meet only on disk, so resume is: the same call again. Runs are chosen on validation; only the finalists see test.
@@ -20,9 +20,10 @@ from rich.console import Console
 
 from harness import __version__
 from harness.chat import ChatFormat
-from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
+from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, hosted_name, to_json
 from harness.engine.local import LocalEngine
 from harness.grade import grade
+from harness.hosted import Bill, answer, judge_config, prompt_text, refuse_without_key
 from harness.prepare import Prepared, SweepRequest, data_request, prepare
 from harness.progress import Display
 from harness.store import Run, Sweep, append_lines, split_summary, write_json
@@ -36,6 +37,8 @@ def run_sweep(request: SweepRequest, console: Console) -> Sweep:
     sweep = Sweep(request.folder)
     with sweep.lock():
         prepared = prepare(request)
+        if request.hosted.judges or len(prepared.models) < len(request.axes.models):
+            refuse_without_key()
         _write_plan(sweep, request, prepared)
         stages = Stages(request, prepared, sweep, console)
         try:
@@ -69,11 +72,15 @@ class Stages:
                 self._train(model)
                 if self.request.until != "train":
                     self._evaluate(model, "validation", self._of_model(model))
+            if self.request.until == "train":
+                return
+            self._ask_hosted("validation", self.runs)
             if self.request.until != "report":
                 return
             finalists = self._finalists()
             for model in self.prepared.models:
                 self._evaluate(model, "test", [run for run in self._of_model(model) if run.name in finalists])
+            self._ask_hosted("test", [run for run in self.runs if run.name in finalists])
 
     def close(self) -> None:
         """End every child process; trainers save first."""
@@ -167,6 +174,41 @@ class Stages:
             while not future.done():
                 time.sleep(0.05)
             future.result()
+
+    def _ask_hosted(self, split: Split, runs: Sequence[Run]) -> None:
+        """The answers of hosted models on one split, then the judge's verdicts on every answer of `runs`."""
+        answering = [run for run in runs if hosted_name(run.spec.model) is not None and run.failure() is None]
+        if not answering and not self.request.hosted.judges:
+            return
+        bill = Bill(self.sweep, self.request.hosted)
+        for run in answering:
+            self._keep_hosted_items(split, run)
+            self.display.stage(f"{split} {_short(run.name)}", len(self.prepared.dataset.usable(split)))
+            try:
+                answer(self.prepared, self.request.hosted, bill, run, split, self._tell_spend)
+            except UserError as error:
+                run.fail("sample", str(error))
+                self.display.say(f"  failed: {_short(run.name)}: {error}")
+                continue
+            grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
+        if self.request.hosted.judges:
+            from harness.judging import judge_split
+
+            judged = [run for run in runs if run.failure() is None]
+            self.display.stage(f"judge {split}", len(judged) * len(self.prepared.dataset.usable(split)))
+            problem = judge_split(self.prepared, self.request.hosted, bill, judged, split, self._tell_spend)
+            if problem:
+                self.display.say(f"  the judge gave no verdict: {problem}")
+
+    def _tell_spend(self, done: int, total: int, usd: float) -> None:
+        self.display.update(done, f"{done} of {total} calls, ${usd:.4f}")
+
+    def _keep_hosted_items(self, split: Split, run: Run) -> None:
+        dataset, spec = self.prepared.dataset, run.spec
+        self.sweep.write_examples((split, example) for example in dataset.usable(split))
+        shots = shots_of(dataset, spec)
+        texts = {e.id: prompt_text(messages(self.prepared.task, spec, e, shots)) for e in dataset.usable(split)}
+        self.sweep.write_prompts(spec.prompt_style, texts)
 
     def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> None:
         missing = [run for run in runs if not (run.folder / "reference.json").exists()]
@@ -333,14 +375,15 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             write_json(run.folder / "spec.json", {"spec": to_json(spec), "versions": prepared.versions})
         if request.retry_failed:
             (run.folder / "failure.json").unlink(missing_ok=True)
-    dataset, first = prepared.dataset, next(iter(prepared.models.values()))
+    dataset = prepared.dataset
     earlier = known["runs"] if known else []
+    judges = [judge_config(request.hosted, prepared.task.name, "").column] if request.hosted.judges else []
     info = {
         "name": sweep.folder.name,
         "task": prepared.task.name,
         "task_version": prepared.task.version,
         "scorer": prepared.task.primary,
-        "scorers": list(prepared.task.scorers),
+        "scorers": list(dict.fromkeys([*prepared.task.scorers, *(known["scorers"] if known else []), *judges])),
         "data": {
             **{key: getattr(dataset, key) for key in ("name", "revision", "licence", "split_rule")},
             "sizes": {split: len(dataset.usable(split)) for split in ("train", "validation", "test")},
@@ -349,13 +392,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             "unusable": len(dataset.unusable),
             "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
         },
-        "model": {
-            "name": first.name,
-            "revision": first.revision,
-            "source": first.source,
-            "parameters": first.num_parameters,
-            "chat": prepared.chats[first.name].hash,
-        },
+        "model": _model_info(request, prepared),
         "device": f"{request.device} ({platform.processor() or platform.machine()})",
         "engine": "local",
         "sampler": request.sampler,
@@ -369,6 +406,21 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
         "runs": [*earlier, *(name for name in prepared.names if name not in earlier)],
     }
     write_json(sweep.folder / "sweep.json", info)
+
+
+def _model_info(request: SweepRequest, prepared: Prepared) -> dict[str, Any]:
+    """The first model with weights here; in a sweep of hosted models alone, the first of those."""
+    first = next(iter(prepared.models.values()), None)
+    if first is None:
+        name = request.axes.models[0]
+        return {"name": name, "revision": "", "source": "hosted", "parameters": None, "chat": ""}
+    return {
+        "name": first.name,
+        "revision": first.revision,
+        "source": first.source,
+        "parameters": first.num_parameters,
+        "chat": prepared.chats[first.name].hash,
+    }
 
 
 def _warnings(request: SweepRequest) -> list[str]:

@@ -9,19 +9,23 @@ Nothing here imports openai before a call is made.
 
 from judges.audit import Audit, AuditRules, audit
 from judges.author import add_synthetic, kill_rates, mock_tables, paraphrases, task_check, written_cases
-from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate, hosted_name
+from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate
+from judges.batch import BatchError
 from judges.calls import Estimate, Spend
 from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When
 from judges.demo import judge_demo
-from judges.grader import Judge, grade, is_asked, judge
+from judges.endpoint import endpoint_name, key_problem
+from judges.grader import KEPT_EXACT, Judge, grade, is_asked, judge
 from judges.labels import load_labels, with_labels
 from judges.local_server import local_server
 from judges.pairwise import Pair, PairResult, compare
 from judges.prices import Price
 
 __all__ = [
-    "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "Connection", "Estimate", "Judge",
+    "KEPT_EXACT", "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "BatchError", "Connection",
+    "Estimate", "Judge",
     "JudgeConfig", "JudgeItem", "Pair", "PairResult", "Price", "Shot", "Spend", "When", "add_synthetic", "audit",
-    "baseline", "baseline_estimate", "compare", "grade", "hosted_name", "is_asked", "judge", "judge_demo", "kill_rates",
+    "baseline", "baseline_estimate", "compare", "endpoint_name", "grade", "is_asked",
+    "judge", "judge_demo", "key_problem", "kill_rates",
     "load_labels", "local_server", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

@@ -12,7 +12,6 @@ root of the design effect of the agreement (Rao, Scott 1992), never narrowed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,9 +20,7 @@ from harness.core import Score, UserError, to_json
 from harness.stats import (
     Kappa,
     PredictionPoweredMean,
-    clustered_standard_error,
-    cohen_kappa,
-    mean_and_error,
+    clustered_cohen_kappa,
     paired_difference,
     prediction_powered_mean,
     wilson_interval,
@@ -241,25 +238,8 @@ def _kappa(labelled: Sequence[_Judged]) -> Kappa | None:
     scored = [one for one in labelled if one.score.value is not None]
     if not scored:
         return None
-    import numpy as np
-
-    with np.errstate(divide="ignore", invalid="ignore"):  # statsmodels, when a rater uses one label only
-        kappa = cohen_kappa([one.truth for one in scored], [int(one.score.value or 0.0) for one in scored])
-    if kappa.kappa is None or kappa.low is None or kappa.high is None:
-        return kappa
-    widening = math.sqrt(_design_effect(scored))
-    low = kappa.kappa - (kappa.kappa - kappa.low) * widening
-    high = min(1.0, kappa.kappa + (kappa.high - kappa.kappa) * widening)
-    return replace(kappa, low=low, high=high)
-
-
-def _design_effect(scored: Sequence[_Judged]) -> float:
-    clusters = _clusters(scored)
-    agreement = [float(one.truth == one.score.value) for one in scored]
-    if len(set(clusters)) == len(clusters) or len(set(clusters)) < 2 or len(set(agreement)) < 2:
-        return max(1.0, len(clusters) / len(set(clusters)))
-    alone = mean_and_error(agreement)[1]
-    return max(1.0, (clustered_standard_error(agreement, clusters) / alone) ** 2)
+    judged = [int(one.score.value or 0.0) for one in scored]
+    return clustered_cohen_kappa([one.truth for one in scored], judged, _clusters(scored))
 
 
 def _clusters(judged: Sequence[_Judged]) -> list[str]:
@@ -388,14 +368,15 @@ def _fitness(
     unshown: list[str] = []
     if kappa is None:
         against.append("it gave no verdict on any item whose truth is known")
-    elif kappa.kappa is None or kappa.low is None:
-        unshown.append("agreement beyond chance is undefined: judge and truth use one label only")
+    elif kappa.kappa is None or overall.true_mean in (0.0, 1.0):
+        unshown.append("agreement beyond chance is undefined: the truth is the same for every item")
     elif kappa.kappa < rules.min_kappa:
         against.append(f"kappa {kappa.kappa:.2f} is below the stated {rules.min_kappa:.2f}")
-    elif kappa.low < rules.min_kappa:
+    elif kappa.low is None or kappa.low < rules.min_kappa:
+        start = "cannot be known" if kappa.low is None else f"starts at {kappa.low:.2f}"
         unshown.append(
-            f"kappa {kappa.kappa:.2f} is above the stated {rules.min_kappa:.2f}, but its interval starts at "
-            f"{kappa.low:.2f}; more items may show it"
+            f"kappa {kappa.kappa:.2f} is above the stated {rules.min_kappa:.2f}, but its interval {start}; "
+            "more items may show it"
         )
     for result in results:
         scored = result.n - result.unscored

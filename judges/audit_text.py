@@ -113,10 +113,12 @@ def _kappa_line(audit: Audit) -> str:
     kappa = audit.kappa
     if kappa is None:
         return "kappa: no verdict to compare"
-    if kappa.kappa is None or kappa.low is None or kappa.high is None:
+    if kappa.kappa is None:
         return f"kappa undefined (one label only); agreement {kappa.observed:.3f} on {kappa.n} items"
+    known = kappa.low is not None and kappa.high is not None
+    limits = f"[{kappa.low:.3f}, {kappa.high:.3f}]" if known else "(no interval: judge or truth uses one label only)"
     return (
-        f"kappa {kappa.kappa:.3f} [{kappa.low:.3f}, {kappa.high:.3f}], agreement {kappa.observed:.3f} on {kappa.n} "
+        f"kappa {kappa.kappa:.3f} {limits}, agreement {kappa.observed:.3f} on {kappa.n} "
         f"items; the stated least kappa is {audit.rules.min_kappa:.2f}"
     )
 

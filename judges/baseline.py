@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core import Completion, Finish, Message, Split, UserError, digest
+from harness.core import Completion, Finish, Message, Split, digest
 from judges.caller import Caller, Outcome
 from judges.calls import Call, Estimate, Failure, Reply, Spend
 from judges.config import JudgeConfig, ProgressFunction
-
-PREFIX = "openai:"
+from judges.prices import reply_limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +41,6 @@ class BaselineResult:
     completions: tuple[Completion, ...]
     snapshots: tuple[str, ...]
     spend: Spend
-
-
-def hosted_name(model: str) -> str | None:
-    """`gpt-4o` for `openai:gpt-4o`; None for a model that is not hosted."""
-    if not model.startswith(PREFIX):
-        return None
-    name = model.removeprefix(PREFIX)
-    if not name:
-        raise UserError(f"the model {model!r} names no hosted model; write for example openai:gpt-4o")
-    return name
 
 
 def baseline(
@@ -94,7 +83,7 @@ def _calls(
         Call(
             model=config.model,
             messages=with_shots(prompt.messages, shots),
-            max_tokens=max_new_tokens,
+            max_tokens=reply_limit(config.model, max_new_tokens),
             temperature=config.sampling_temperature,
             seed=0,
             purpose=digest("baseline"),

@@ -61,7 +61,7 @@ class BatchDesk:
     def _chunk(self, calls: Mapping[str, Call]) -> tuple[dict[str, Call], bytes, dict[str, Reply | Failure]]:
         """(calls of the next file, the file, calls the budget refuses)."""
         budget = self.ledger.config.budget_usd
-        room_usd = None if budget is None else budget - self.cache.bill(self.ledger.account).committed_usd
+        room_usd = None if budget is None else budget - self.cache.bill(self.ledger.purse).committed_usd
         chunk: dict[str, Call] = {}
         refused: dict[str, Reply | Failure] = {}
         lines: list[bytes] = []

@@ -30,11 +30,12 @@ _REPLY_FIELDS = (
 @dataclass(frozen=True, kw_only=True)
 class Bill:
     """Dollars of one account. At risk: the call broke after it was sent, so it may have been billed, at most this much.
-    In flight: sent and not answered, also by a process that was killed; at most this much."""
+    In flight: sent and not answered, also by a process that was killed; at most this much. `num_replies` were paid."""
 
     billed_usd: float
     at_risk_usd: float
     in_flight_usd: float
+    num_replies: int = 0
 
     @property
     def committed_usd(self) -> float:
@@ -55,6 +56,7 @@ class CallCache:
         self._open_sends: dict[str, tuple[str, float]] = {}  # send id -> (account, upper bound)
         self._billed: dict[str, float] = {}  # account -> dollars
         self._at_risk: dict[str, float] = {}  # account -> dollars
+        self._num_replies: dict[str, int] = {}  # account -> replies paid
         self._batches: dict[str, dict[str, Any]] = {}
         self.refresh()
 
@@ -70,11 +72,17 @@ class CallCache:
         return self._latest.get((endpoint_name, model))
 
     def bill(self, account: str) -> Bill:
-        """The money of `account`, in this invocation and all earlier ones."""
+        """The money of `account` and of the accounts under it (`sweep` holds `sweep/judge`), in this invocation and all
+        earlier ones."""
+
+        def total(amounts: Mapping[str, float]) -> float:
+            return sum(usd for owner, usd in amounts.items() if _is_under(owner, account))
+
         return Bill(
-            billed_usd=self._billed.get(account, 0.0),
-            at_risk_usd=self._at_risk.get(account, 0.0),
-            in_flight_usd=sum(usd for owner, usd in self._open_sends.values() if owner == account),
+            billed_usd=total(self._billed),
+            at_risk_usd=total(self._at_risk),
+            in_flight_usd=sum(usd for owner, usd in self._open_sends.values() if _is_under(owner, account)),
+            num_replies=sum(count for owner, count in self._num_replies.items() if _is_under(owner, account)),
         )
 
     def is_open(self, send: str) -> bool:
@@ -140,6 +148,7 @@ class CallCache:
             self._latest[(record["endpoint"], record["model"])] = reply.snapshot
             self._open_sends.pop(record["send"], None)
             self._billed[account] = self._billed.get(account, 0.0) + (reply.cost_usd or 0.0)
+            self._num_replies[account] = self._num_replies.get(account, 0) + 1
         elif kind == "failed":
             self._open_sends.pop(record["send"], None)
             self._at_risk[account] = self._at_risk.get(account, 0.0) + float(record["at_risk_usd"])
@@ -147,6 +156,10 @@ class CallCache:
             self._batches[record["plan"]] = dict(record)
         else:
             raise ValueError(f"unknown record kind {kind!r}")
+
+
+def _is_under(owner: str, account: str) -> bool:
+    return owner == account or owner.startswith(f"{account}/")
 
 
 def reply_fields(reply: Reply) -> dict[str, Any]:

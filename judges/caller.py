@@ -82,6 +82,7 @@ class Caller:
         bill = self.cache.bill(self.ledger.account)
         return Spend(
             num_calls=self._num_calls,
+            num_paid=bill.num_replies,
             num_cached=self._num_cached,
             num_failed=self._num_failed,
             num_retries=self._num_retries,

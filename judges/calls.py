@@ -70,9 +70,11 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Spend:
-    """What one object has asked and paid so far. `cost_known` is False when a call had no price."""
+    """What one object has asked and paid so far. `cost_known` is False when a call had no price. `num_paid` counts the
+    paid calls of the account in all invocations, `num_calls` those of this object."""
 
     num_calls: int
+    num_paid: int
     num_cached: int
     num_failed: int
     num_retries: int

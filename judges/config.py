@@ -7,7 +7,7 @@ environment at the moment of the call (see judges/endpoint.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,8 +53,11 @@ class JudgeConfig:
     """How a hosted model is asked, in all three roles (grader, baseline, author).
 
     `budget_usd` None is `--no-budget`. `account` names what the money is for (a sweep): spending of earlier, killed
-    invocations on the same account and cache counts against the budget. `temperature` None is 0 for one vote and 1
-    for several: at 0 every vote would be the same question. `when`, `votes`, `panel` and `rubric` are the grader's.
+    invocations on the same account and cache counts against the budget, and so does that of the accounts beside it:
+    `sweep/judge` and `sweep/answers` share the budget of `sweep`. `price` is for every model of this config, `prices` for
+    the models it names; both go before judges/prices.json. `temperature` None is 0 for one vote and 1 for several: at 0
+    every vote would be the same question. `when`, `votes`, `panel`, `rubric` and `reference_free` (the reference is not
+    shown) are the grader's.
     """
 
     model: str
@@ -62,10 +65,12 @@ class JudgeConfig:
     budget_usd: float | None = 5.0
     account: str = ""
     price: Price | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
     when: When = "all"
     votes: int = 1
     panel: tuple[str, ...] = ()
     rubric: str = "generic"
+    reference_free: bool = False
     temperature: float | None = None
     max_tokens: int = 400
     reason_max_chars: int | None = None
@@ -95,6 +100,11 @@ class JudgeConfig:
     def models(self) -> tuple[str, ...]:
         """The model and its panel, each once."""
         return tuple(dict.fromkeys((self.model, *self.panel)))
+
+    @property
+    def column(self) -> str:
+        """The value of this judge in the `scorer` column."""
+        return "judge:" + "+".join(self.models) + (":reference-free" if self.reference_free else "")
 
     @property
     def sampling_temperature(self) -> float:

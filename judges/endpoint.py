@@ -95,6 +95,16 @@ def endpoint(connection: Connection) -> Endpoint:
     return Endpoint(kind=kind, url=url, name=_name(url), key=key or NO_KEY, missing=missing)
 
 
+def endpoint_name(connection: Connection) -> str:
+    """What identifies the server in cache keys and results: its scheme, host and path, nothing secret."""
+    return endpoint(connection).name
+
+
+def key_problem(connection: Connection) -> str:
+    """Why no call could be sent: which variable is not set. "" when a key is there or none is needed."""
+    return endpoint(connection).missing
+
+
 def _azure() -> Endpoint:
     url = os.environ["AZURE_OPENAI_ENDPOINT"].rstrip("/")
     _host(url, "AZURE_OPENAI_ENDPOINT")

@@ -21,6 +21,7 @@ from harness.core import Message, Score, UserError
 from judges.caller import Caller, Outcome
 from judges.calls import Call, Estimate, Reply, Spend
 from judges.config import JudgeConfig, JudgeItem, ProgressFunction
+from judges.prices import reply_limit
 from judges.prompt import TooLongError
 from judges.rubrics import grading_messages, load_rubric
 from judges.verdict import VERDICTS, Verdict, repair_call, verdict_of, verdict_schema
@@ -40,7 +41,7 @@ class Judge:
     @property
     def column(self) -> str:
         """The value of this judge in the `scorer` column."""
-        return f"judge:{self.config.model}"
+        return self.config.column
 
     def grade(self, items: Sequence[JudgeItem], progress: ProgressFunction | None = None) -> dict[str, Score]:
         """One score for each item, by id. Raises UserError for repeated ids, or when the model cannot be asked."""
@@ -84,7 +85,7 @@ class Judge:
         return Call(
             model=model,
             messages=messages,
-            max_tokens=config.max_tokens,
+            max_tokens=reply_limit(model, config.max_tokens),
             temperature=config.sampling_temperature,
             seed=vote,
             vote=vote,
@@ -93,6 +94,10 @@ class Judge:
             schema=verdict_schema(words, config.reason_max_chars) if config.structured == "json_schema" else None,
             structured=config.structured,
         )
+
+    def as_shown(self, item: JudgeItem) -> JudgeItem:
+        """`item` without its reference when the judge is to work without one."""
+        return replace(item, reference=None) if self.config.reference_free else item
 
     def estimate(self, items: Sequence[JudgeItem]) -> Estimate:
         """What `grade(items)` would ask and cost, without sending anything; a text over its limit asks nothing."""
@@ -108,7 +113,7 @@ class Judge:
         return self.caller.spend()
 
     def _ballot(self, item: JudgeItem) -> list[Call]:
-        messages = grading_messages(self.rubric, item)
+        messages = grading_messages(self.rubric, self.as_shown(item))
         return [
             self.call(messages, VERDICTS, model, vote)
             for model in self.config.models

@@ -27,11 +27,12 @@ class Ledger:
     def __init__(self, config: JudgeConfig, place: Endpoint, cache: CallCache) -> None:
         self.config, self.place, self.cache = config, place, cache
         self.account = config.account or f"job-{uuid.uuid4().hex}"
+        self.purse = self.account.partition("/")[0]  # a budget is kept over all accounts of one purse
         self.earlier = cache.bill(self.account)
         factor = batch_factor() if config.batch else 1.0
         self._prices: dict[str, Price | None] = {}
         for model in config.models:
-            price = price_of(model, given=config.price, budget_usd=config.budget_usd)
+            price = price_of(model, given=config.prices.get(model, config.price), budget_usd=config.budget_usd)
             self._prices[model] = price.scaled(factor) if price is not None else None
         self._budget_was_met = False
 
@@ -56,11 +57,11 @@ class Ledger:
     def fits(self, call: Call) -> bool:
         """Whether `call` can be sent without any chance of passing the budget."""
         budget = self.config.budget_usd
-        return budget is None or self.cache.bill(self.account).committed_usd + self.most_usd(call) <= budget
+        return budget is None or self.cache.bill(self.purse).committed_usd + self.most_usd(call) <= budget
 
     def refusal(self, call: Call) -> Failure:
         """The outcome of a call that the budget does not allow."""
-        bill = self.cache.bill(self.account)
+        bill = self.cache.bill(self.purse)
         detail = (
             f"the budget of ${self.config.budget_usd:.2f} would be passed: ${bill.billed_usd:.4f} billed, "
             f"${bill.at_risk_usd + bill.in_flight_usd:.4f} at risk, this call up to ${self.most_usd(call):.4f}"

@@ -48,7 +48,7 @@ def compare(judge: Judge, pairs: Sequence[Pair], progress: ProgressFunction | No
     for index, pair in enumerate(pairs):
         try:
             for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
-                messages = pair_messages(judge.rubric, pair.item, first, second)
+                messages = pair_messages(judge.rubric, judge.as_shown(pair.item), first, second)
                 calls.append(judge.call(messages, PAIR_VERDICTS, judge.config.model))
         except TooLongError as error:
             too_long[index] = str(error)

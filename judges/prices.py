@@ -21,6 +21,7 @@ PRICE_FILE = Path(__file__).with_name("prices.json")
 TOKENS_PER_MESSAGE = 24
 # Measured on English and SQL with the GPT-4o tokenizer by its publisher: about 4 bytes a token. Only for estimates.
 BYTES_PER_TOKEN = 4.0
+THINKING_TOKENS = 2000  # a reasoning model's allowance before it answers: assumed, not measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,11 @@ def is_reasoning(model: str) -> bool:
     return bool(_price_file()["models"].get(model, {}).get("reasoning", False))
 
 
+def reply_limit(model: str, num_tokens: int) -> int:
+    """The reply limit that leaves `num_tokens` for the answer: models that think first spend reply tokens on it."""
+    return num_tokens + (THINKING_TOKENS if is_reasoning(model) else 0)
+
+
 def price_of(model: str, *, given: Price | None, budget_usd: float | None) -> Price | None:
     """The price of `model`, or None when it is unknown and there is no budget to keep.
 
@@ -81,8 +87,9 @@ def price_of(model: str, *, given: Price | None, budget_usd: float | None) -> Pr
         return Price(input=listed["input"], output=listed["output"], cached_input=listed.get("cached_input"))
     if budget_usd is not None:
         raise UserError(
-            f"no price is known for model {model!r}, so a budget of ${budget_usd:.2f} cannot be kept; give its price "
-            f"per million tokens (input and output), use a model of judges/prices.json, or pass --no-budget"
+            f"no price is known for model {model!r}, so a budget of ${budget_usd:.2f} cannot be kept; give its price in "
+            f"dollars per million tokens (--judge-price {model}=INPUT/OUTPUT), use a model of judges/prices.json, or "
+            "pass --no-budget"
         )
     return None
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["share", "points", "relative", "ratio", "count", "bytes", "seconds", "tokens/s", "rate", "kappa", "text"]
+Unit = Literal[
+    "share", "points", "relative", "ratio", "count", "bytes", "seconds", "tokens/s", "rate", "kappa", "dollars", "text"
+]
 Tone = Literal["answer", "unsure", "warning", "missing"]
 MINUS, MISSING = "\u2212", "\u2013"
 
@@ -132,4 +134,5 @@ WRITTEN: dict[Unit, Callable[[float], str]] = {
     "tokens/s": lambda x: f"{x:,.0f} tokens/s",
     "rate": rate,
     "kappa": lambda x: f"{x:.3f}",
+    "dollars": lambda x: f"${x:,.4f}",
 }

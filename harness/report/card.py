@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from harness.report.answer import display, interval, rate
-from harness.report.data import METHOD_WORDS, is_missing
+from harness.report.data import METHOD_WORDS, TRAINED, is_missing
 from harness.report.findings import Report
 from harness.report.markdown import escaped
 from harness.report.table import SCORES
@@ -21,9 +21,9 @@ PURPOSES = {"validation": "validation (the run was chosen on it)", "test": "test
 
 
 def model_card(report: Report) -> str | None:
-    """The card, or None when no trained run is recommended: the base model has a card of its own."""
+    """The card, or None when no trained run is recommended: a model that was not trained here has a card of its own."""
     run = report.recommended
-    if run is None or run["method"] == "base":
+    if run is None or run["method"] not in TRAINED:
         return None
     metadata = yaml.safe_dump(_metadata(report, run), sort_keys=False, allow_unicode=True)
     return f"---\n{metadata}---\n\n{_body(report, run)}"

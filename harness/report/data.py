@@ -76,7 +76,8 @@ class EarlierSweep:
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
     """A sweep as the report sees it. `prompts` maps a style to example id -> exact prompt text; `logs` a run to its
-    training log; `certificate` is None when the sweep was never certified."""
+    training log; `certificate` is None when the sweep was never certified, `hosted` (what hosted models were asked and
+    cost) when none was asked. `audits` are those of judges on this sweep's answers."""
 
     info: Mapping[str, Any]
     runs: pd.DataFrame
@@ -86,6 +87,8 @@ class ReportData:
     logs: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     certificate: Mapping[str, Any] | None = None
     earlier: tuple[EarlierSweep, ...] = ()
+    hosted: Mapping[str, Any] | None = None
+    audits: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def scorer(self) -> str:
@@ -137,6 +140,8 @@ def load_report_data(folder: Path) -> ReportData:
         },
         certificate=sweep.certificate(),
         earlier=_earlier_sweeps(folder, info),
+        hosted=sweep.hosted(),
+        audits=tuple(sweep.audits()),
     )
 
 
@@ -156,6 +161,8 @@ def encodable_data(data: ReportData) -> ReportData:
         examples=_encodable_table(data.examples),
         prompts=_encodable(data.prompts),
         certificate=_encodable(data.certificate),
+        hosted=_encodable(data.hosted),
+        audits=tuple(_encodable(audit) for audit in data.audits),
     )
 
 

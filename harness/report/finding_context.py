@@ -15,7 +15,9 @@ from harness.report.comparison import (
     compare_scores,
     comparison,
     eligible,
+    fair_split,
     items_needed_sentence,
+    split_sentence,
 )
 from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing, records
 from harness.report.plots_cost import PANELS
@@ -122,20 +124,23 @@ def context(data: ReportData) -> Finding:
     rows = [_context_row(str(ours["label"]), "this", ours, split)]
     rows += [_context_row(str(run["label"]), "reference", run, split) for run in records(references)
              if known(run[f"{split}_score"]) is not None]  # fmt: skip
-    sentences = [text for _, run in references.iterrows() if (text := _against_reference(data, ours, run, split))]
+    against = [_against_reference(data, ours, run) for run in _strongest_first(references)]
+    sentences = [sentence for _, _, sentence in against]
     for sweep in data.earlier:
         rows.append({"name": f"{sweep.name}: {sweep.label}", "kind": "earlier", "score": sweep.score, "low": sweep.low,
                      "high": sweep.high, "n": sweep.n, "marked": not sweep.differs})  # fmt: skip
         sentences.append(_against_earlier(data, ours, sweep))
     ahead = sum(row["low"] > rows[0]["score"] for row in rows[1:])
+    others = (
+        f"{ahead} of {plural(len(rows) - 1, 'other')} clearly ahead" if ahead else "None of the others is clearly ahead"
+    )
+    verdict, decided, _ = against[0] if against else (others, True, "")
     return Finding(
         number=8,
         key=key,
         question=question,
-        verdict=f"{ahead} of {plural(len(rows) - 1, 'other')} clearly ahead"
-        if ahead
-        else "None of the others is clearly ahead",
-        tone="answer",
+        verdict=verdict,
+        tone="answer" if decided else "unsure",
         sentences=tuple(sentences),
         numbers=tuple(
             Number(name=row["name"], value=row["score"], unit="share", low=row["low"], high=row["high"], n=row["n"])
@@ -145,17 +150,34 @@ def context(data: ReportData) -> Finding:
     )
 
 
+def _strongest_first(references: pd.DataFrame) -> list[Any]:
+    """The reference rows, those on test before the others, best first."""
+    ordered = references.sort_values(["test_score", "validation_score"], ascending=False, na_position="last")
+    return [run for _, run in ordered.iterrows()]
+
+
 def _context_row(name: str, kind: str, run: Any, split: str) -> dict[str, Any]:
     score = {part: float(run[f"{split}_{part}"]) for part in ("score", "low", "high")}
     return {"name": name, "kind": kind, **score, "n": int(run[f"{split}_n"]), "marked": True}
 
 
-def _against_reference(data: ReportData, ours: Any, run: Any, split: str) -> str:
+def _against_reference(data: ReportData, ours: Any, run: Any) -> tuple[str, bool, str]:
+    """(verdict, whether the data decide it, the sentence) on our best run beside a stronger model, on a split both
+    answered."""
+    split = fair_split(ours, run)
     compared = comparison(data, ours, run, split)
     if compared is None:
-        return f"{run['label']} answered too few of the same items to be compared."
-    text = f"{ours['label']} minus {run['label']}: {compared.number} (n={compared.n:,})."
-    return text if compared.decided else f"{text} {items_needed_sentence(compared)}"
+        text = f"{run['label']} answered too few of the same items to be compared"
+        return text, False, f"{text}."
+    name = f"Your {ours['label']} ({ours['model']})"
+    if not compared.decided:
+        text = f"{name} cannot be told apart from {run['label']}: {compared.number}"
+        return text, False, f"{text} ({split}, n={compared.n:,}). {items_needed_sentence(compared)}"
+    sign, word = (1, "beats") if compared.difference > 0 else (-1, "trails")
+    low, high = sorted((sign * compared.low, sign * compared.high))
+    points = display(sign * compared.difference, "points").lstrip("+")
+    text = f"{name} {word} {run['label']} by {points} {interval(low, high, 'points')}"
+    return text, True, f"{text} ({split}, n={compared.n:,}). {split_sentence(split)}"
 
 
 def _against_earlier(data: ReportData, ours: Any, sweep: Any) -> str:
@@ -168,7 +190,7 @@ def _against_earlier(data: ReportData, ours: Any, sweep: Any) -> str:
 
 
 def trust(data: ReportData, alerts: tuple[str, ...]) -> Finding:
-    """9: certificate, coverage, unscored items, judges, seeds, and what the sweep could have seen at all."""
+    """9: certificate, coverage, unscored items, seeds, and what the sweep could have seen at all."""
     parts = list((data.certificate or {}).get("parts", []))
     doubts = [*_accounting(data), *_certificate_doubts(parts)]
     if alerts:
@@ -189,7 +211,6 @@ def trust(data: ReportData, alerts: tuple[str, ...]) -> Finding:
             else "There is no certificate.",
             *doubts,
             _seed_sentence(data),
-            *_judge_sentences(data),
         ),
         numbers=tuple(_trust_numbers(data)),
         rows=tuple({name: str(part.get(name, "")) for name in ("part", "name", "status")} for part in parts),
@@ -248,32 +269,6 @@ def _seed_spreads(data: ReportData) -> list[tuple[str, stats.SeedVariance]]:
         if group["seed"].nunique() > 1
     ]
     return sorted(found, key=lambda item: -item[1].num_seeds)
-
-
-def judge_scorers(data: ReportData) -> list[str]:
-    """The scorers that are judges, by their name."""
-    return [str(name) for name in data.info.get("scorers", []) if str(name).startswith("judge") and name != data.scorer]
-
-
-def _judge_sentences(data: ReportData) -> list[str]:
-    told = []
-    for judge in judge_scorers(data):
-        rows = data.scores[data.scores["scorer"] == judge].set_index(["run", "example_id"])["value"]
-        ours = data.primary.set_index(["run", "example_id"])["value"].reindex(rows.index)
-        both = pd.DataFrame({"judge": rows, "ours": ours}).dropna()
-        if both.empty:
-            told.append(f"{judge} and {data.scorer} share no scored item.")
-            continue
-        kappa = stats.cohen_kappa((both["judge"] >= 1).tolist(), (both["ours"] >= 1).tolist())
-        value = (
-            "undefined, one verdict only"
-            if kappa.kappa is None
-            else f"kappa {kappa.kappa:.3f} {interval(kappa.low, kappa.high, 'kappa')}"
-        )
-        told.append(
-            f"{judge} agrees with {data.scorer} on {display(kappa.observed, 'share')} of {kappa.n:,} answers ({value})."
-        )
-    return told
 
 
 def _trust_numbers(data: ReportData) -> list[Number]:

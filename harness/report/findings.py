@@ -16,6 +16,7 @@ from harness.core import UserError
 from harness.report.answer import Finding, Number, display, interval, plural
 from harness.report.data import ReportData, encodable_data, is_missing, records
 from harness.report.finding_context import context, cost, trust
+from harness.report.finding_hosted import hosted_models
 from harness.report.finding_quality import lora_or_full, what_changed, where_they_differ
 from harness.report.finding_training import learning_rate, prompt_style, rank_effect, train_size
 from harness.selection import Selection, confirm, select
@@ -68,6 +69,7 @@ def report(data: ReportData) -> Report:
         context(data),
         trust(data, alerts),
         train_size(data),
+        hosted_models(data),
     )
     findings = tuple(finding for finding in asked if finding is not None)
     return Report(data=data, alerts=alerts, headline=_headline(data, chosen), findings=findings, selection=chosen)

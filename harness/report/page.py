@@ -20,6 +20,7 @@ from markupsafe import Markup
 from harness.core import OUTCOMES
 from harness.report.answer import display, plural
 from harness.report.browser import PackedItems
+from harness.report.finding_hosted import hosted_facts
 from harness.report.findings import Report
 from harness.report.svg import Picture, label
 from harness.report.table import page_rows, page_titles
@@ -47,7 +48,7 @@ def page(report: Report, pictures: Mapping[str, Picture], items: PackedItems) ->
         css=Markup(style),
         script=Markup(script),
         alerts=report.alerts,
-        facts=_facts(report.data.info),
+        facts=[*_facts(report.data.info), *hosted_facts(report.data)],
         headline=report.headline,
         findings=report.findings,
         figures={key: shown.get(key) for key in keys},

@@ -36,12 +36,13 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | minimum_detectable_difference(n, discordance) | smallest difference found with 80 % power | Connor 1987 |
 | sample_size_non_inferiority(margin, discordance, drop) | pairs needed to decide | Blackwelder 1982 |
 | cohen_kappa(a, b) | Kappa with interval | Cohen 1960; Fleiss et al. 1969 |
+| clustered_cohen_kappa(a, b, clusters) | Kappa, interval widened by the design effect | Rao, Scott 1992 |
 | fleiss_kappa(ratings) | Kappa with jackknife interval | Fleiss 1971 |
 | prediction_powered_mean(labels, judged_labelled, judged_unlabelled) | corrected mean | Angelopoulos et al. 2023 |
 | ungraded_share(scores) | share of None and NaN | |
 """
 
-from harness.stats.agreement import Kappa, cohen_kappa, fleiss_kappa
+from harness.stats.agreement import Kappa, clustered_cohen_kappa, cohen_kappa, fleiss_kappa
 from harness.stats.means import SeedVariance, clustered_standard_error, mean_and_error, mean_interval, seed_variance
 from harness.stats.multiplicity import BestSet, MaxT, benjamini_hochberg, best_set, expected_best_of, holm, max_t
 from harness.stats.noninferiority import NonInferiority, non_inferiority, paired_interval, paired_p_value
@@ -91,6 +92,7 @@ __all__ = [
     "bootstrap_optimism",
     "clopper_pearson_interval",
     "cluster_bootstrap",
+    "clustered_cohen_kappa",
     "clustered_standard_error",
     "clustered_wilson_interval",
     "cohen_kappa",

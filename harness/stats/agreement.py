@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.stats.inputs import FloatArray, fraction
+from harness.stats.means import clustered_standard_error, mean_and_error
 from harness.stats.proportions import clopper_pearson_interval
 
 
@@ -57,6 +58,36 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float 
         variance = float(cohens_kappa(table).var_kappa)
         error = math.sqrt(max(variance, 0.0))
     return _kappa(observed, expected, error, (len(pairs), len(a) - len(pairs)), confidence)
+
+
+def clustered_cohen_kappa(
+    a: Sequence[Hashable], b: Sequence[Hashable], clusters: Sequence[str], confidence: float = 0.95
+) -> Kappa:
+    """Cohen's kappa over items that are not all independent: its interval is widened by the square root of the design
+    effect of the agreement (Rao, Scott 1992), never narrowed; it is None where one rater uses a single label. Every item
+    has both labels; a cluster "" is one of its own.
+
+    Raises ValueError as cohen_kappa does.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # statsmodels, when a rater uses one label only
+        kappa = cohen_kappa(a, b, confidence)
+    if kappa.kappa is None or kappa.low is None or kappa.high is None:
+        return kappa
+    if len(set(a)) < 2 or len(set(b)) < 2:  # kappa is 0 then whatever the data, and its error of 0 means nothing
+        return replace(kappa, standard_error=None, low=None, high=None)
+    widening = math.sqrt(_design_effect([float(x == y) for x, y in zip(a, b, strict=True)], clusters))
+    low = kappa.kappa - (kappa.kappa - kappa.low) * widening
+    return replace(kappa, low=low, high=min(1.0, kappa.kappa + (kappa.high - kappa.kappa) * widening))
+
+
+def _design_effect(agreement: Sequence[float], clusters: Sequence[str]) -> float:
+    """How much clusters inflate the variance of the mean agreement; where that cannot be seen (all agree, one cluster),
+    as if the items of a cluster were one."""
+    num_clusters = len({label for label in clusters if label}) + sum(not label for label in clusters)
+    if num_clusters == len(clusters) or num_clusters < 2 or len(set(agreement)) < 2:
+        return max(1.0, len(clusters) / num_clusters)
+    alone = mean_and_error(agreement)[1]
+    return max(1.0, (clustered_standard_error(agreement, clusters) / alone) ** 2)
 
 
 def fleiss_kappa(ratings: Sequence[Sequence[Hashable]], confidence: float = 0.95) -> Kappa:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.core import Message, UserError
-from judges.baseline import BaselinePrompt, Shot, baseline, baseline_estimate, hosted_name, with_shots
+from harness.core import Message, UserError, hosted_name
+from judges.baseline import BaselinePrompt, Shot, baseline, baseline_estimate, with_shots
 from tests.judges.server import Fault, Say
 
 SYSTEM, USER = Message(role="system", content="rules"), Message(role="user", content="question")

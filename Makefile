@@ -9,11 +9,13 @@ PIP_ARGS ?=
 flag = $(if $($(1)),--$(2) "$($(1))")
 AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) $(call flag,DATA,data) \
   $(call flag,DATA_PATH,data-path) $(call flag,MODEL,model) $(call flag,METHODS,methods) $(call flag,RANKS,ranks) \
-  $(call flag,ALPHA,alpha) $(call flag,LRS,lrs) $(call flag,FULL_LRS,full-lrs) $(call flag,SCHEDULE,schedule) \
+  $(call flag,ALPHA,alpha) $(call flag,DROPOUT,dropout) $(call flag,TARGETS,targets) \
+  $(call flag,LRS,lrs) $(call flag,FULL_LRS,full-lrs) $(call flag,SCHEDULE,schedule) \
   $(call flag,EPOCHS,epochs) $(call flag,BATCH_SIZE,batch-size) $(call flag,PROMPT_STYLES,prompt-styles) \
   $(call flag,SEEDS,seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,VALIDATION_SIZE,validation-size) \
   $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler) $(call flag,HOSTED_FEW_SHOT,hosted-few-shot) \
-  $(JUDGING)
+  $(call flag,DATA_SEED,data-seed) $(call flag,MAX_LENGTH,max-length) $(call flag,WORKERS,workers) \
+  $(if $(OFFLINE),--offline) $(if $(RETRY_FAILED),--retry-failed) $(JUDGING)
 JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call flag,JUDGE_BUDGET,judge-budget) \
   $(call flag,JUDGE_PRICE,judge-price) $(call flag,JUDGE_VOTES,judge-votes) $(if $(NO_BUDGET),--no-budget)
 READY = $(VENV)/.ready-$(DEVICE)

@@ -1,7 +1,8 @@
 """The command `harness`: thin verbs over functions that a notebook can call.
 
-Exit codes: 0 done, 1 a gate said FAIL, 2 INCONCLUSIVE, 3 cannot compare, 64 usage or a mistake the user can mend, 130
-interrupted (the same command goes on), 70 our bug. `--debug` shows the traceback. Heavy imports wait for their verb.
+Exit codes: 0 done, 1 a gate said FAIL, a check failed or an input line was broken, 2 INCONCLUSIVE, 3 cannot compare, 64 usage
+or a mistake the user can mend, 130 interrupted (the same command goes on), 70 our bug. `--debug` shows the traceback. Heavy
+imports wait for their verb.
 """
 
 from __future__ import annotations
@@ -37,14 +38,19 @@ def sweep(
     file: Annotated[Path | None, typer.Option(help="a YAML file of axes, instead of a preset")] = None,
     name: Annotated[str | None, typer.Option(help="folder under --results")] = None,
     results: Path = Path("results"),
-    data: Text = None,
+    data: Annotated[str | None, typer.Option(help="data sets of the task; several are several sweeps")] = None,
     data_path: Path | None = None,
-    model: Text = None,
+    data_seed: Whole = None,
+    model: Annotated[
+        str | None, typer.Option(help="hub ids (owner/name, owner/name@revision), folders, built-in names")
+    ] = None,
     methods: Text = None,
     ranks: Text = None,
-    alpha: Text = None,
-    dropout: float | None = None,
-    targets: Text = None,
+    alpha: Annotated[str | None, typer.Option(help="numbers, or multiples of the rank such as 2x")] = None,
+    dropout: Text = None,
+    targets: Annotated[
+        str | None, typer.Option(help="all, attention, mlp, or modules; q_proj+v_proj,all are two sets")
+    ] = None,
     lrs: Annotated[str | None, typer.Option(help="for LoRA and, without --full-lrs, full")] = None,
     full_lrs: Text = None,
     schedule: Text = None,
@@ -57,6 +63,7 @@ def sweep(
     test_size: Whole = None,
     few_shot: Text = None,
     hosted_few_shot: Annotated[str | None, typer.Option(help="few-shot axis of hosted models alone")] = None,
+    max_length: Whole = None,
     device: Annotated[str, typer.Option(help="cpu or cuda; found by itself")] = "",
     sampler: Annotated[str, typer.Option(help="vllm or transformers; found by itself")] = "",
     baseline: Text = None,
@@ -73,44 +80,55 @@ def sweep(
     if until not in ("train", "sample", "report"):
         raise _user_error(f"--until is train, sample or report, got {until!r}")
     from harness.doctor import found_device, found_sampler
-    from harness.plan import axes, sweep_file
+    from harness.plan import by_data, sweep_file
     from harness.plan import preset as shipped
     from harness.prepare import SweepRequest
-    from harness.sweep import run_sweep
 
     flags: dict[str, Any] = {
-        "task": task, "data": data, "models": _list(model), "methods": _list(methods), "ranks": _list(ranks),
-        "alpha": alpha, "dropout": dropout, "targets": _list(targets), "schedule": schedule, "epochs": _list(epochs),
-        "batch_size": _list(batch_size), "prompt_styles": _list(prompt_styles), "seeds": _list(seeds),
-        "train_size": _list(train_size), "validation_size": validation_size, "test_size": test_size,
-        "few_shot": _list(few_shot), "hosted_few_shot": _list(hosted_few_shot),
+        "task": task, "data": _list(data), "data_seed": data_seed, "models": _list(model), "methods": _list(methods),
+        "ranks": _list(ranks), "alpha": _list(alpha), "dropout": _list(dropout), "targets": _list(targets),
+        "schedule": _list(schedule), "epochs": _list(epochs), "batch_size": _list(batch_size),
+        "prompt_styles": _list(prompt_styles), "seeds": _list(seeds), "train_size": _list(train_size),
+        "validation_size": validation_size, "test_size": test_size, "few_shot": _list(few_shot), "max_length": max_length,
+        "hosted_few_shot": _list(hosted_few_shot),
     }  # fmt: skip
     start = sweep_file(file) if file else shipped(preset)
     if lrs or full_lrs:
         flags["learning_rates"] = _rates(lrs, full_lrs, start)
-    given = axes(start, flags)
-    request = SweepRequest(
-        axes=given,
-        folder=results / (name or f"{task}-{given.data}-{file.stem if file else preset}"),
-        data_path=data_path,
-        device=device or found_device(),
-        sampler=sampler or found_sampler(),
-        offline=offline,
-        remote_code=remote_code,
-        baseline=baseline,
-        retry_failed=retry_failed,
-        until=until,  # type: ignore[arg-type]  # checked above
-        allow_uncertified=allow_uncertified,
-        workers=workers,
-        hosted=hosted,
-    )
+    every = by_data(start, flags)
+    if len(every) > 1 and data_path is not None:
+        raise _user_error(f"--data-path is the place of one data set, and --data names {len(every)}")
+    for given in every:
+        chosen = name if name is None or len(every) == 1 else f"{name}-{given.data}"
+        request = SweepRequest(
+            axes=given,
+            folder=results / (chosen or f"{task}-{given.data}-{file.stem if file else preset}"),
+            data_path=data_path,
+            device=device or found_device(),
+            sampler=sampler or found_sampler(),
+            offline=offline,
+            remote_code=remote_code,
+            baseline=baseline,
+            retry_failed=retry_failed,
+            until=until,  # type: ignore[arg-type]  # checked above
+            allow_uncertified=allow_uncertified,
+            workers=workers,
+            hosted=hosted,
+            dry_run=dry_run,
+        )
+        _sweep_one(request)
+
+
+def _sweep_one(request: SweepRequest) -> None:
+    from harness.sweep import run_sweep
+
     console = _console()
-    if dry_run:
+    if request.dry_run:
         _print_plan(request, console)
         return
     finished = run_sweep(request, console)
-    if until != "report":
-        console.print(f"{until} is done; `harness sweep` with the same options goes on", highlight=False)
+    if request.until != "report":
+        console.print(f"{request.until} is done; `harness sweep` with the same options goes on", highlight=False)
         return
     from harness.report import print_summary
 
@@ -367,22 +385,30 @@ def _rates(lrs: str | None, full_lrs: str | None, start: dict[str, Any]) -> dict
 def _print_plan(request: SweepRequest, console: Any) -> None:
     from rich.table import Table
 
-    from harness.estimate import estimates
+    from harness.estimate import detectable, estimates
     from harness.prepare import prepare
 
-    table = Table("run", "train tokens", "time, about", "memory", "checkpoint", title=f"plan of {request.folder}")
     plan = prepare(request)
-    for row in estimates(plan, request.device):
+    rows = list(estimates(plan, request.device))
+    columns = ("run", "train tokens", "validation tokens", "time, about", "memory", "checkpoint")
+    table = Table(*columns, title=f"plan of {request.folder}: {len(rows)} runs")
+    for row in rows:
         table.add_row(
             row.label,
-            f"{row.num_tokens:,}",
-            f"{row.seconds / 60:.1f} min",
+            f"{row.train_tokens:,}",
+            f"{row.validation_tokens:,}",
+            f"{(row.train_s + row.validation_s) / 60:.1f} min",
             _bytes(row.memory_bytes),
             _bytes(row.disk_bytes),
         )
     console.print(table)
-    from harness.estimate import detectable
-
+    training, sampling = sum(row.train_s for row in rows) / 60, sum(row.validation_s for row in rows) / 60
+    console.print(
+        f"in all: {sum(row.train_tokens for row in rows):,} tokens trained, about {training:.1f} min of training and "
+        f"{sampling:.1f} min of validation on {request.device}, {_bytes(sum(row.disk_bytes for row in rows))} of "
+        "checkpoints; starting engines and the finalists' test come on top",
+        highlight=False,
+    )
     console.print(detectable(plan), highlight=False)
     for sentence in _hosted_plan(plan, request):
         console.print(sentence, highlight=False)

@@ -6,52 +6,89 @@ train/memory.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.core import Base
+from harness.core import Base, Full, RunSpec
 from harness.prepare import Prepared
 from harness.stats import minimum_detectable_difference
-from harness.store import label
-from harness.tokens import training_items
+from harness.store import labels
+from harness.tokens import requests, training_items
 from harness.train.job import Options
-from harness.train.memory import checkpoint_bytes, estimate, training_flops
+from harness.train.memory import CPU_PROCESS_BYTES, checkpoint_bytes, estimate, num_parameters, training_flops
 
-# Training FLOP/s, prefix sharing counted as if every token were computed. cpu: measured, two AVX512-BF16 cores, 135M model,
-# built-in SQL data. cuda: assumed, not measured (a fifth of an H100's dense bf16 rate).
-FLOP_PER_S = {"cpu": 3.3e11, "cuda": 2.0e14}
+# FLOP/s, prefix sharing counted as if every token were computed. cpu: measured, two AVX512-BF16 cores, 135M model, built-in
+# SQL data: 3.3e11 for training, 2.8e11 for sampling with vLLM. cuda: assumed, not measured (a fifth of an H100's dense
+# bf16 rate).
+FLOP_PER_S = {"cpu": 3.0e11, "cuda": 2.0e14}
+CACHE_BYTES = 1 << 30  # vLLM's key-value cache on the CPU; on CUDA it takes what the weights leave free
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One run's cost. Tokens are those trained on over all epochs."""
+    """One run's cost. `train_tokens` are those trained on over all epochs, `validation_tokens` those of prompts and answers.
+
+    Memory is the peak of training or of sampling, whichever is more. The test split, seen by finalists alone, is left out.
+    """
 
     label: str
-    num_tokens: int
-    seconds: float
+    train_tokens: int
+    validation_tokens: int
+    train_s: float
+    validation_s: float
     memory_bytes: int
     disk_bytes: int
 
 
 def estimates(plan: Prepared, device: str) -> Iterator[Estimate]:
-    """One estimate a run, in the plan's order; a base run trains nothing."""
-    for spec in plan.specs:
-        name = label(spec)
-        if spec.training is None or isinstance(spec.method, Base):
-            yield Estimate(label=name, num_tokens=0, seconds=0.0, memory_bytes=0, disk_bytes=0)
+    """One estimate a run, in the plan's order; a base run trains nothing. A hosted model computes nothing here."""
+    kind = device.partition(":")[0]
+    prompts: dict[RunSpec, int] = {}  # runs that differ in rank or rate alone see the same tokens
+    trained: dict[RunSpec, tuple[int, int]] = {}
+    for spec, name in zip(plan.specs, labels(plan.specs), strict=True):
+        if spec.model not in plan.models:
+            yield Estimate(
+                label=name, train_tokens=0, validation_tokens=0, train_s=0, validation_s=0, memory_bytes=0, disk_bytes=0
+            )
             continue
-        items, _ = training_items(plan.task, plan.dataset, spec, plan.chats[spec.model])
-        epochs = spec.training.epochs
-        answers = int(sum(len(item.answer_ids) for item in items) * epochs)
-        tokens = int(sum(len(item.prompt_ids) + len(item.answer_ids) for item in items) * epochs)
         config = plan.models[spec.model].config
-        memory = estimate(config, spec.method, spec.training, device, options=Options(), dtype="bfloat16")
+        asked = replace(spec, method=Base(), training=None, seed=0, train_size=None)
+        if asked not in prompts:
+            prompts[asked] = _validation_tokens(plan, asked)
+        sampled, parameters = prompts[asked], num_parameters(config)
+        serving = 2 * parameters + (CACHE_BYTES + CPU_PROCESS_BYTES if kind == "cpu" else 0)
+        tokens, train_s, memory, disk = 0, 0.0, 0, 0
+        if spec.training is not None and not isinstance(spec.method, Base):
+            shown = replace(spec, method=Full(), training=replace(spec.training, learning_rate=1.0, epochs=1.0), seed=0)
+            if shown not in trained:
+                trained[shown] = _training_tokens(plan, shown)
+            tokens, answers = (int(count * spec.training.epochs) for count in trained[shown])
+            train_s = training_flops(config, spec.method, tokens, answers) / FLOP_PER_S[kind]
+            memory = estimate(config, spec.method, spec.training, kind, options=Options(), dtype="bfloat16").total_bytes
+            disk = checkpoint_bytes(config, spec.method)
         yield Estimate(
             label=name,
-            num_tokens=tokens,
-            seconds=float(training_flops(config, spec.method, tokens, answers)) / FLOP_PER_S[device.split(":")[0]],
-            memory_bytes=int(memory.total_bytes),
-            disk_bytes=int(checkpoint_bytes(config, spec.method)),
+            train_tokens=tokens,
+            validation_tokens=sampled,
+            train_s=train_s,
+            validation_s=2.0 * parameters * sampled / FLOP_PER_S[kind],
+            memory_bytes=max(memory, serving),
+            disk_bytes=disk,
         )
+
+
+def _validation_tokens(plan: Prepared, spec: RunSpec) -> int:
+    """Tokens of the prompts and of answers as long as gold."""
+    chat = plan.chats[spec.model]
+    asked = requests(plan.task, plan.dataset, spec, chat, "validation")
+    answers = sum(len(chat.answer_ids(example.gold)) for example in plan.dataset.usable("validation"))
+    return answers + sum(len(request["prompt_ids"]) for request in asked)
+
+
+def _training_tokens(plan: Prepared, spec: RunSpec) -> tuple[int, int]:
+    """Tokens of one epoch, and those of them that are answers."""
+    items, _ = training_items(plan.task, plan.dataset, spec, plan.chats[spec.model])
+    answers = sum(len(item.answer_ids) for item in items)
+    return answers + sum(len(item.prompt_ids) for item in items), answers
 
 
 def detectable(plan: Prepared, discordance: float = 0.2) -> str:

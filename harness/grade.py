@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from harness.core import BrokenRow, Completion, Example, Score, Task, outcome, to_json
+from harness.core import BrokenRow, Completion, Example, Score, Task, UserError, outcome, to_json
 from harness.registry import load_task
 from harness.sandbox import Killed, RemoteError, run_all
-from harness.sources import read_jsonl
+from harness.sources import json_row
 
 MEMORY_BYTES = 4 << 30
 
@@ -68,7 +68,7 @@ def graded_pairs(
     lines: list[tuple[int, Mapping[str, Any], str, Example | None]] = []
 
     def payloads() -> Iterator[Any]:
-        for number, row in read_jsonl(path):
+        for number, row in _every_line(path):
             body, problem = ({}, row.why) if isinstance(row, BrokenRow) else (row, "")
             example = None
             if not problem:
@@ -78,8 +78,9 @@ def graded_pairs(
                         raise ValueError(
                             f"key 'prediction' must be a string, got {type(body.get('prediction')).__name__}"
                         )
-                except (ValueError, KeyError, TypeError) as error:
-                    problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                except Exception as error:  # becomes the line's error row
+                    told = isinstance(error, ValueError | UserError)
+                    problem = str(error) if told else f"{type(error).__name__}: {error}"
             lines.append((number, body, problem, example))
             yield None if problem else [task.name, to_json(example), body["prediction"]]
 
@@ -99,6 +100,13 @@ def graded_pairs(
             **{key: value for key, value in primary.evidence.items() if key not in ("id", "scores", "why", "answer")},
         }
         yield row, example, body["prediction"], primary
+
+
+def _every_line(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BrokenRow]]:
+    """Every line, blank ones as broken: what comes out has as many lines as what went in."""
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, start=1):
+            yield number, json_row(line, path.name, number)
 
 
 def score_one(payload: Sequence[Any] | None) -> dict[str, Any] | None:

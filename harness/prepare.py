@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any, Literal
 
 from harness.certify import source_hash
 from harness.chat import ChatFormat
-from harness.core import DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name, to_json
+from harness.core import ALL_LINEAR, DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name, to_json
 from harness.hosted import HostedRequest, endpoint_name
-from harness.models import Model, resolve
-from harness.plan import Axes, plan
+from harness.models import REMOTE_CODE, Model, linear_modules, resolve
+from harness.plan import TARGET_GROUPS, Axes, nearest, plan
 from harness.registry import load_task
-from harness.store import run_name
+from harness.store import read_json, run_name
 
 Stage = Literal["train", "sample", "report"]
+LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2")  # their layers are called as ALL_LINEAR says
+SAMPLERS = ("vllm", "transformers")
 # Four examples that share a prefix (a schema) follow each other, and the prefix is computed once: on the built-in SQL data
 # 0.49 of the tokens are computed instead of 0.77 (400 items). It changes the order of examples, so it names the run too.
 TRAINING_OPTIONS = {"group_prefixes": 4}
@@ -42,6 +45,19 @@ class SweepRequest:
     allow_uncertified: bool = False
     workers: int | None = None
     hosted: HostedRequest = field(default_factory=HostedRequest)
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise UserError(
+                f"device cannot be {self.device!r}{nearest(self.device, ('cpu', 'cuda'))} Allowed: cpu, cuda"
+            )
+        if self.sampler not in SAMPLERS:
+            raise UserError(
+                f"sampler cannot be {self.sampler!r}{nearest(self.sampler, SAMPLERS)} Allowed: {', '.join(SAMPLERS)}"
+            )
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"--workers is at least 1, got {self.workers}; leave it out for one a core")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +79,11 @@ def prepare(request: SweepRequest) -> Prepared:
     specs = plan(given)
     task = load_task(given.task)
     if given.data not in task.sources:
-        raise UserError(f"task {task.name!r} has no data {given.data!r}; it has: {', '.join(task.sources)}")
+        near = nearest(given.data, task.sources)
+        raise UserError(f"task {task.name!r} has no data {given.data!r}{near} It has: {', '.join(task.sources)}")
+    _check_styles(task, given.prompt_styles)
+    models = _models(request)
     dataset = task.load(data_request(request))
-    local = [name for name in given.models if hosted_name(name) is None]
-    models = {name: resolve(name, offline=request.offline, remote_code=request.remote_code) for name in local}
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
         "task": f"{task.name} {task.version}",
@@ -88,6 +105,58 @@ def prepare(request: SweepRequest) -> Prepared:
     return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
 
 
+def _models(request: SweepRequest) -> dict[str, Model]:
+    """The models of the axes, at the revisions with which this sweep began."""
+    if request.offline:  # for libraries that are imported later, and for the children
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    if request.remote_code:
+        os.environ[REMOTE_CODE] = "1"
+    begun = (read_json(request.folder / "sweep.json") or {}).get("models", [])
+    pinned = {model["name"]: model["revision"] for model in begun}
+    found = {
+        name: resolve(
+            name,
+            revision=pinned.get(name),
+            offline=request.offline,
+            remote_code=request.remote_code,
+            weights=not request.dry_run,
+        )
+        for name in request.axes.models
+        if hosted_name(name) is None
+    }
+    for model in found.values():
+        check_methods(request.axes, model)
+    return found
+
+
+def check_methods(given: Axes, model: Model) -> None:
+    """Raises UserError for what no run on this model can have: modules that it lacks, a rank above its width."""
+    if "lora" not in given.methods:
+        return
+    width = model.config.get("hidden_size")
+    if width is not None and max(given.ranks) > width:
+        raise UserError(
+            f"rank {max(given.ranks)} is above the width of {model.name}, {width}: such an adapter is larger than the "
+            "weights it adapts; give smaller --ranks, or --methods full"
+        )
+    wanted = {module for modules in given.targets for module in modules}
+    if wanted <= set(ALL_LINEAR) and model.config.get("model_type") in LLAMA_LIKE:
+        return
+    known = linear_modules(model.folder)
+    for module in sorted(wanted - known):
+        raise UserError(
+            f"{model.name} has no linear layer {module!r}{nearest(module, known)} It has: {', '.join(sorted(known))}; "
+            f"--targets also takes {', '.join(TARGET_GROUPS)}"
+        )
+
+
+def _check_styles(task: Task, styles: tuple[str, ...]) -> None:
+    for style in styles:
+        if style not in task.prompts:
+            near = nearest(style, task.prompts)
+            raise UserError(f"task {task.name!r} has no prompt style {style!r}{near} It has: {', '.join(task.prompts)}")
+
+
 def data_request(request: SweepRequest) -> DataRequest:
     """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
     given = request.axes
@@ -106,8 +175,6 @@ def data_request(request: SweepRequest) -> DataRequest:
 
 def _prompt_fingerprint(task: Task, dataset: Dataset, style: str) -> Any:
     """The prompt text of the first examples: changes when the prompt function does."""
-    if style not in task.prompts:
-        raise UserError(f"task {task.name!r} has no prompt style {style!r}; it has: {', '.join(task.prompts)}")
     return [style, [to_json(list(task.prompts[style](example.inputs))) for example in dataset.test[:3]]]
 
 

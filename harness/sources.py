@@ -63,17 +63,20 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BrokenRow]
     """(line number from 1, row) for each non-blank line; a line that is no JSON object comes as a BrokenRow."""
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                yield number, BrokenRow(file=path.name, line=number, why=f"not JSON: {error}")
-                continue
-            if isinstance(row, dict):
-                yield number, row
-            else:
-                yield number, BrokenRow(file=path.name, line=number, why=f"not an object: {type(row).__name__}")
+            if line.strip():
+                yield number, json_row(line, path.name, number)
+
+
+def json_row(line: str, file: str, number: int) -> Mapping[str, Any] | BrokenRow:
+    """The JSON object in one line of a file, or a BrokenRow saying why there is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or an integer of thousands of digits
+        why = "a blank line" if not line.strip() else f"not JSON: {error}"
+        return BrokenRow(file=file, line=number, why=why)
+    return (
+        row if isinstance(row, dict) else BrokenRow(file=file, line=number, why=f"not an object: {type(row).__name__}")
+    )
 
 
 def read_csv(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:

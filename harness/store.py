@@ -120,6 +120,36 @@ def label(spec: RunSpec) -> str:
     return " ".join(words)
 
 
+def labels(specs: Sequence[RunSpec]) -> list[str]:
+    """A label for each run of a sweep: `label`, and every other setting that has several values among these runs."""
+    trained = [spec for spec in specs if spec.training is not None]
+    lora = [spec.method for spec in trained if isinstance(spec.method, Lora)]
+    found = []
+    for spec in specs:
+        words = [label(spec)]
+        if len({other.model for other in specs}) > 1:
+            words.append(spec.model.rstrip("/").rpartition("/")[2])
+        if isinstance(spec.method, Lora):
+            words += _differing(spec.method, lora)
+        if spec.training is not None:
+            words += _differing(spec.training, [other.training for other in trained])
+        found.append(" ".join(words))
+    return found
+
+
+def _differing(value: Any, among: Sequence[Any]) -> list[str]:
+    """Words for the fields of `value` that differ among its peers and that `label` leaves out."""
+    words = []
+    for key, own in asdict(value).items():
+        others = {getattr(other, key) for other in among}
+        if key == "alpha":  # twice the rank at every rank is one setting
+            others = {other.alpha / other.rank for other in among}
+        if len(others) > 1 and key not in ("rank", "learning_rate"):
+            text = "+".join(own) if isinstance(own, tuple) else f"{own:g}" if isinstance(own, float) else str(own)
+            words.append(f"{key.replace('_', ' ')} {text.replace('_proj', '')}")
+    return words
+
+
 class Run:
     """One run's directory."""
 
@@ -253,7 +283,10 @@ class Sweep:
         import pandas as pd
 
         scorer = self.info["scorer"]
-        frame = pd.DataFrame([_run_row(run, scorer) for run in self.run_folders()])
+        folders = self.run_folders()
+        frame = pd.DataFrame([_run_row(run, scorer) for run in folders])
+        if folders:
+            frame["label"] = labels([run.spec for run in folders])
         if "test_n" in frame:
             frame["finalist"] = frame["test_n"].notna()
         return frame

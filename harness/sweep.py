@@ -393,6 +393,10 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
         },
         "model": _model_info(request, prepared),
+        "models": [
+            {"name": model.name, "revision": model.revision, "source": model.source, "chat": prepared.chats[name].hash}
+            for name, model in prepared.models.items()
+        ],
         "device": f"{request.device} ({platform.processor() or platform.machine()})",
         "engine": "local",
         "sampler": request.sampler,

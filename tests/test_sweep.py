@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from harness.core import Completion, Example, Full, Lora, RunSpec, Training, UserError
-from harness.plan import axes, plan, preset
+from harness.core import ALL_LINEAR, Completion, Example, Full, Lora, RunSpec, Training, UserError
+from harness.models import Model
+from harness.plan import axes, by_data, plan, preset, sweep_file
+from harness.prepare import SweepRequest, check_methods
 from harness.sample.proof import proof
 
 
@@ -36,11 +38,98 @@ def test_every_preset_makes_distinct_runs(name: str) -> None:
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
         ({"alpha": "two"}, "alpha is a number"),
         ({"train_size": [0]}, "positive"),
+        ({"ranks": [0]}, "rank must be at least 1, got 0"),
+        ({"ranks": ["inf"]}, "'ranks' cannot be"),
+        ({"dropout": [1.5]}, "dropout is in"),
+        ({"alpha": ["nan"]}, "alpha is a number"),
+        ({"learning_rates": ["inf"]}, "a finite number is needed"),
+        ({"epochs": [-1]}, "epochs must be positive, got -1"),
+        ({"seeds": [0.5]}, "a whole number is needed"),
+        ({"seeds": []}, "axis 'seeds' is empty"),
+        ({"few_shot": [-1]}, "0 or more"),
+        ({"data": ["builtin", "spider"]}, "one data set makes one sweep"),
+        ({"max_length": [256, 512]}, "a single value is needed"),
     ],
 )
 def test_a_wrong_axis_is_refused_with_the_nearest_right_one(layer: dict[str, object], says: str) -> None:
     with pytest.raises(UserError, match=says):
         plan(axes(preset("quick"), layer))
+
+
+@pytest.mark.parametrize(
+    ("given", "sets"),
+    [
+        ("all", (ALL_LINEAR,)),
+        (["v_proj", "q_proj"], (("q_proj", "v_proj"),)),
+        (["q_proj+v_proj", "all"], (("q_proj", "v_proj"), ALL_LINEAR)),
+        ([["q_proj", "v_proj"], ["up_proj"]], (("q_proj", "v_proj"), ("up_proj",))),
+        (["attention", "mlp"], (ALL_LINEAR[:4], ALL_LINEAR[4:])),
+        ("attention+up_proj", ((*ALL_LINEAR[:4], "up_proj"),)),
+        ("c_attn", (("c_attn",),)),
+    ],
+)
+def test_targets_are_sets_of_modules(given: object, sets: tuple[tuple[str, ...], ...]) -> None:
+    assert axes({"targets": given}).targets == sets
+
+
+def test_every_axis_makes_runs_and_every_run_has_its_own_label() -> None:
+    grid = {
+        "models": ["a/b", "c/d"], "methods": ["lora", "full"], "ranks": [4, 8], "alpha": ["2x", "32"],
+        "dropout": [0, 0.1], "targets": ["attention", "mlp"], "learning_rates": [1e-3, 1e-4],
+        "schedule": ["cosine", "linear"], "epochs": [1, 2], "batch_size": [8, 16], "prompt_styles": ["plain", "tags"],
+        "seeds": [0, 1], "train_size": [10, None], "few_shot": [0, 2],
+    }  # fmt: skip
+    for axis, values in grid.items():
+        specs = plan(
+            axes(preset("quick"), {"methods": ["lora"], "ranks": [8], "learning_rates": [1e-3]}, {axis: values})
+        )
+        assert len(specs) == len(values), axis
+        assert len(set(store.labels(specs))) == len(values), axis
+
+
+def test_several_data_sets_are_several_sweeps() -> None:
+    assert [given.data for given in by_data({"data": ["builtin", "spider", "builtin"]})] == ["builtin", "spider"]
+    assert [given.data for given in by_data(preset("quick"))] == ["builtin"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        ({"targets": ["q_prj"]}, "no linear layer 'q_prj'; did you mean 'q_proj'"),
+        ({"targets": ["lm_head"]}, "no linear layer 'lm_head'"),
+        ({"ranks": [8, 128]}, "rank 128 is above the width of m, 64"),
+    ],
+)
+def test_what_no_run_of_a_model_can_have_is_refused_before_training(
+    layer: dict[str, object], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.prepare.linear_modules", lambda folder: set(ALL_LINEAR))
+    config = {"hidden_size": 64, "model_type": "llama"}
+    model = Model(name="m", folder=Path("x"), revision="r", source="local folder", config=config)
+    check_methods(axes(preset("quick"), {"targets": ["q_proj+v_proj"]}), model)
+    with pytest.raises(UserError, match=says):
+        check_methods(axes(preset("quick"), layer), model)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"device": "cdua"}, "did you mean 'cuda'"),
+        ({"sampler": "vlm"}, "did you mean 'vllm'"),
+        ({"workers": 0}, "--workers is at least 1"),
+    ],
+)
+def test_a_request_for_what_is_not_there_is_refused(setting: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        SweepRequest(axes=axes({}), folder=Path("x"), **setting)  # type: ignore[arg-type]
+
+
+def test_a_sweep_file_that_is_no_yaml_is_one_line_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("methods: [lora]\nranks: [8\n")
+    with pytest.raises(UserError, match="line 3, column 1") as caught:
+        sweep_file(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_name_changes_with_every_version_and_setting() -> None:

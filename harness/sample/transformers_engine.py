@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.models import remote_code_allowed
 from harness.sample.merge import write_merged
 from harness.sample.protocol import SampleJob
 
@@ -83,6 +84,8 @@ class TransformersEngine:
         from transformers import AutoModelForCausalLM
 
         self._model = None
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16, local_files_only=True, trust_remote_code=remote_code_allowed()
+        )
         self._model.to(self._device).eval()
         self._folder = folder

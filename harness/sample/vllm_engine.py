@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.models import remote_code_allowed
 from harness.sample.merge import write_merged
 from harness.sample.protocol import SampleJob
 
@@ -51,7 +52,13 @@ class VllmEngine:
 
             options["tensor_parallel_size"] = max(1, torch.cuda.device_count() if _is_large(model) else 1)
         self._llm = LLM(
-            str(model), dtype="bfloat16", max_model_len=max_model_len, seed=0, enable_prefix_caching=True, **options
+            str(model),
+            dtype="bfloat16",
+            max_model_len=max_model_len,
+            seed=0,
+            enable_prefix_caching=True,
+            trust_remote_code=remote_code_allowed(),
+            **options,
         )
 
     def activate(self, job: SampleJob) -> str:

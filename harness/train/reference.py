@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.models import remote_code_allowed
 from harness.store import write_json
 
 
@@ -76,7 +77,9 @@ def _load(folder: str, device: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+    trust = remote_code_allowed()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, trust_remote_code=trust)
+    return model.to(device).eval()
 
 
 if __name__ == "__main__":

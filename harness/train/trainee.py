@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.core import Full, Lora, UserError
+from harness.models import remote_code_allowed
 from harness.train import attention, fused
 from harness.train.batches import Packed
 from harness.train.job import Dtype, Options, Quantization
@@ -65,7 +66,7 @@ class Trainee:
 
 
 def load_base(folder: Path, device: str, dtype: Dtype, quantize: Quantization) -> Any:
-    """The frozen model in `folder` (local files, safetensors, no remote code) with packed attention.
+    """The frozen model in `folder` (local files, safetensors, remote code only when the user said so) with packed attention.
 
     Raises UserError when `quantize` needs a library or device that is not here.
     """
@@ -78,6 +79,7 @@ def load_base(folder: Path, device: str, dtype: Dtype, quantize: Quantization) -
         attn_implementation=attention.PACKED,
         local_files_only=True,
         use_safetensors=True,
+        trust_remote_code=remote_code_allowed(),
         **_quantization(quantize, device, dtype),
     )
     if quantize == "none":

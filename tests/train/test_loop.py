@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.core import Full, Lora, Training, UserError
+from harness.core import ALL_LINEAR, Full, Lora, Training, UserError
+from harness.models import linear_modules
 from harness.train.batches import steps_of
 from harness.train.job import Options, UpdatePrecision, options_from_json, read_job
 from tests.train.conftest import LORA, SHORT, WriteJob, log_of, random_items, same_weights, tiny_model, weights_of
@@ -237,6 +238,10 @@ def test_a_checkpoint_loads_in_stock_libraries_and_gives_the_trained_loss(
     last = log_of(job.parent / "run")[-1]["loss"]
     assert nats / tokens == pytest.approx(last, rel=0.05)
     assert last < 0.7 * log_of(job.parent / "run")[0]["loss"]
+
+
+def test_the_layers_lora_can_adapt_are_known_before_weights_are_loaded(model_folder: Path) -> None:
+    assert linear_modules(model_folder) == set(ALL_LINEAR)
 
 
 def test_a_chat_template_given_as_text_replaces_the_folders(write_job: WriteJob) -> None:

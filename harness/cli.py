@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli_judges import with_judge
+from harness.cli_judges import add_verbs, with_judge
 
 if TYPE_CHECKING:
     from harness.prepare import SweepRequest
@@ -325,6 +325,9 @@ def doctor(start_engine: Annotated[bool, typer.Option(help="also start vLLM, abo
 
     if not examine(Console(), start_engine=start_engine):
         raise typer.Exit(1)
+
+
+add_verbs(app)
 
 
 def main() -> None:

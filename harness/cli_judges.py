@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -77,3 +79,86 @@ def hosted_request(options: Mapping[str, Any]) -> Any:
         batch=options["judge_batch"],
         prices=prices_from_text(options["judge_price"]),
     )
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    app.command("audit-judge")(with_judge(audit_judge))
+    app.command("judge-demo")(judge_demo)
+
+
+def audit_judge(
+    task: Annotated[str, typer.Argument(help="sql, functional, math, or an installed task")],
+    run: Annotated[
+        list[Path] | None, typer.Option(help="a run or a sweep; repeat it. Without: the task's own data")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="human labels, a JSON line each: id, label")] = None,
+    split: Annotated[str | None, typer.Option(help="validation or test; both without")] = None,
+    items: Annotated[int | None, typer.Option(help="answers to judge, drawn at random; all without")] = None,
+    data: Annotated[str, typer.Option(help="the data set, without --run")] = "builtin",
+    data_path: Path | None = None,
+    min_kappa: Annotated[float, typer.Option(help="the agreement that a fit judge shows")] = 0.6,
+    form: Annotated[str, typer.Option(help="text, json or markdown")] = "text",
+    output: Path | None = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="what it would ask and cost")] = False,
+    hosted: Any = None,
+) -> None:
+    """Judge the judge: against the exact scorers on the same answers, human labels, and controls."""
+    from harness import audit as auditing
+    from harness.core import DataRequest, UserError
+    from harness.registry import load_task
+
+    if not hosted.judges:
+        raise UserError("give --judge NAME, the hosted model to audit, such as gpt-4o")
+    if form not in ("text", "json", "markdown") or split not in (None, "validation", "test"):
+        raise UserError(f"--form is text, json or markdown, got {form!r}; --split is validation or test, got {split!r}")
+    loaded = load_task(task)
+    if run:
+        found = auditing.answers_of_runs(loaded, run, split)  # type: ignore[arg-type]  # checked above
+    else:
+        request = DataRequest(
+            name=data, path=data_path, train_size=1, validation_size=auditing.NUM_CONSTRUCTED, test_size=1
+        )
+        found = auditing.constructed_answers(loaded, request, None)
+    if labels:
+        found, problems = auditing.labelled(found, labels)
+        for problem in problems:
+            typer.echo(f"not used: {problem}", err=True)
+    found = auditing.sampled(found, items)
+    typer.echo(f"{len(found):,} answers; truth: {auditing.truth_words(found)}", err=True)
+    if dry_run:
+        typer.echo(auditing.audit_estimate(loaded, found, hosted))
+        return
+    with _progress("audit", len(found)) as tell:
+        result = auditing.audit_judge(loaded, found, hosted, min_kappa, tell)
+    text = auditing.as_form(result, form)
+    if output:
+        output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    else:
+        typer.echo(text)
+    kept = auditing.keep_audit(run or [], result)
+    if kept:
+        typer.echo(f"kept in {kept}; `harness report {kept.parents[1]}` puts it into the report", err=True)
+
+
+def judge_demo(
+    results: Annotated[Path, typer.Option(help="where sweeps lie")] = Path("results"),
+    run: Annotated[Path | None, typer.Option(help="a run or a sweep of SQL; found by itself")] = None,
+    items: Annotated[int, typer.Option(help="answers to judge")] = 40,
+) -> None:
+    """The path without a key: a local vLLM server with the built-in model as judge of SQL answers, and its audit."""
+    from harness.audit_demo import demo
+
+    demo(results, run, items, typer.echo)
+
+
+@contextlib.contextmanager
+def _progress(stage: str, total: int) -> Iterator[Callable[[int, int, float], None]]:
+    """A progress display on stderr, so that stdout holds the result alone."""
+    from rich.console import Console
+
+    from harness.progress import Display
+
+    with Display(Console(stderr=True), {}) as display:
+        display.stage(stage, total)
+        yield lambda done, total, usd: display.update(done, f"{done} of {total} calls, ${usd:.4f}")

@@ -26,6 +26,7 @@ from harness.core import (
     Example,
     Lora,
     RunSpec,
+    Split,
     UserError,
     digest,
     hosted_name,
@@ -267,6 +268,20 @@ class Sweep:
     def audits(self) -> list[dict[str, Any]]:
         """The audits of judges on this sweep's answers, as `harness audit-judge` kept them."""
         return [read_json(path) for path in sorted((self.folder / "audits").glob("*.json"))]
+
+    def keep_audit(self, judge: str, body: Mapping[str, Any]) -> Path:
+        """Keep the audit of `judge` on this sweep's answers; the path of its file."""
+        path = self.folder / "audits" / f"{re.sub(r'[^A-Za-z0-9.+-]+', '_', judge)[:60]}-{digest(judge)}.json"
+        write_json(path, body)
+        return path
+
+    def items(self) -> dict[str, tuple[Split, Example]]:
+        """Example id -> (split, example) of the items that runs are judged on."""
+        found: dict[str, tuple[Split, Example]] = {}
+        for row in read_lines(self.folder / "examples.jsonl"):
+            split = row.pop("split")
+            found[row["id"]] = (split, Example(**{**row, "tags": tuple(row["tags"])}))
+        return found
 
     def examples(self) -> pd.DataFrame:
         """One row an item, indexed by example_id: split, inputs, gold, cluster, tags, meta."""

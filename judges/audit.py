@@ -25,11 +25,11 @@ from harness.stats import (
     prediction_powered_mean,
     wilson_interval,
 )
-from judges.calls import Spend
+from judges.calls import Estimate, Spend
 from judges.config import JudgeConfig, JudgeItem, ProgressFunction
 from judges.controls import CONTROL_KINDS, Control, ControlKind, controls
-from judges.grader import Judge
-from judges.pairwise import Pair, PairResult, compare, first_place_share
+from judges.grader import LIKELY_REPLY_TOKENS, Judge
+from judges.pairwise import Pair, PairResult, compare, first_place_share, pair_calls
 
 Fitness = Literal["fit", "not fit", "not shown to be fit"]
 
@@ -119,6 +119,7 @@ class Audit:
     """The evidence on one judge for one task."""
 
     model: str
+    column: str
     snapshots: tuple[str, ...]
     rubric: str
     rules: AuditRules
@@ -192,6 +193,7 @@ def audit(
     fitness, reasons = _fitness(rules, kappa, overall, control_results)
     return Audit(
         model=config.model,
+        column=config.column,
         snapshots=judge.spend().snapshots,
         rubric=f"{judge.rubric.name}@{judge.rubric.version}",
         rules=rules,
@@ -211,6 +213,24 @@ def audit(
         fitness=fitness,
         reasons=reasons,
         spend=judge.spend(),
+    )
+
+
+def audit_estimate(items: Sequence[JudgeItem], config: JudgeConfig, *, rules: AuditRules | None = None) -> Estimate:
+    """What `audit(items, config)` would ask and cost, controls and pairs included; nothing is sent."""
+    rules = rules or AuditRules()
+    judge = Judge(replace(config, when="all"))
+    checks = controls(items, rules.num_control_items)
+    calls, _ = pair_calls(judge, _pairs(items, rules.num_pairs))
+    single = judge.estimate([*items, *(check.item for check in checks)])
+    paired = judge.caller.estimate(calls, LIKELY_REPLY_TOKENS)
+    known = single.likely_usd is not None and single.most_usd is not None
+    return replace(
+        single,
+        num_calls=single.num_calls + paired.num_calls,
+        num_cached=single.num_cached + paired.num_cached,
+        likely_usd=(single.likely_usd or 0.0) + (paired.likely_usd or 0.0) if known else None,
+        most_usd=(single.most_usd or 0.0) + (paired.most_usd or 0.0) if known else None,
     )
 
 

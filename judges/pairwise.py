@@ -43,15 +43,7 @@ class PairResult:
 
 def compare(judge: Judge, pairs: Sequence[Pair], progress: ProgressFunction | None = None) -> list[PairResult]:
     """One result a pair: two calls each, with the submissions in both orders."""
-    calls: list[Call] = []
-    too_long: dict[int, str] = {}
-    for index, pair in enumerate(pairs):
-        try:
-            for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
-                messages = pair_messages(judge.rubric, judge.as_shown(pair.item), first, second)
-                calls.append(judge.call(messages, PAIR_VERDICTS, judge.config.model))
-        except TooLongError as error:
-            too_long[index] = str(error)
+    calls, too_long = pair_calls(judge, pairs)
     verdicts = iter(judge.verdicts(calls, PAIR_VERDICTS, progress))
     results = []
     for index, pair in enumerate(pairs):
@@ -61,6 +53,20 @@ def compare(judge: Judge, pairs: Sequence[Pair], progress: ProgressFunction | No
             (_, straight), (_, swapped) = next(verdicts), next(verdicts)
             results.append(_decided(pair, straight, swapped))
     return results
+
+
+def pair_calls(judge: Judge, pairs: Sequence[Pair]) -> tuple[list[Call], dict[int, str]]:
+    """(two calls a pair, in both orders, {index of a pair that is too long: why})."""
+    calls: list[Call] = []
+    too_long: dict[int, str] = {}
+    for index, pair in enumerate(pairs):
+        try:
+            for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
+                messages = pair_messages(judge.rubric, judge.as_shown(pair.item), first, second)
+                calls.append(judge.call(messages, PAIR_VERDICTS, judge.config.model))
+        except TooLongError as error:
+            too_long[index] = str(error)
+    return calls, too_long
 
 
 def first_place_share(results: Sequence[PairResult]) -> tuple[int, int]:

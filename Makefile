@@ -20,13 +20,14 @@ JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call fla
   $(call flag,JUDGE_PRICE,judge-price) $(call flag,JUDGE_VOTES,judge-votes) $(if $(NO_BUDGET),--no-budget)
 READY = $(VENV)/.ready-$(DEVICE)
 
-.PHONY: help setup sweep plan test test-slow lint certify gate doctor clean
+.PHONY: help setup sweep plan test test-slow lint certify gate audit-judge judge-demo doctor clean
 help:
 	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= JUDGE= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
 	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"
 	@echo "make gate CHECKPOINT=... TASK=sql   is it worse than results/baselines/sql.json? (BASELINE= MARGIN=)"
+	@echo "make audit-judge TASK=sql JUDGE=gpt-4o RUN=results/...   may this judge be believed?   make judge-demo: without a key"
 	@echo "make setup | doctor     the environment, and what it lacks (DEVICE=cpu|cuda, found: $(DEVICE))"
 
 setup: $(READY)
@@ -61,6 +62,12 @@ certify: setup
 
 gate: setup
 	$(VENV)/bin/harness gate $(CHECKPOINT) --task $(TASK) --baseline $(or $(BASELINE),results/baselines/$(TASK).json) $(call flag,MARGIN,margin)
+
+audit-judge: setup
+	$(VENV)/bin/harness audit-judge $(TASK) $(call flag,RUN,run) $(call flag,LABELS,labels) $(JUDGING)
+
+judge-demo: setup
+	$(VENV)/bin/harness judge-demo
 
 doctor: setup
 	$(VENV)/bin/harness doctor --start-engine

@@ -113,7 +113,8 @@ def _joined(body: str, found: list[Candidate]) -> list[Candidate]:
     for box in found:
         if joined and joined[-1].complete and box.complete:
             between = _ASSIGNED.sub("", _LAYOUT.sub("", body[joined[-1].end : box.start]))
-            if between.lower() in (",", "and", ",and", "or", ",or") and len(between) < 5:
+            touching = not between and "\n" not in body[joined[-1].end : box.start]
+            if touching or (between.lower() in (",", "and", ",and", "or", ",or") and len(between) < 5):
                 link = " \\text{ or } " if "or" in between.lower() else ", "
                 joined[-1] = replace(joined[-1], end=box.end, text=joined[-1].text + link + box.text)
                 continue

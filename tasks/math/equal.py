@@ -18,7 +18,7 @@ from typing import Literal
 from tasks.math import symbolic
 from tasks.math.algebra import Algebra, TooLargeError, UndefinedError, atoms, is_independent
 from tasks.math.numeric import differ, is_huge, real_value
-from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region
+from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region, without_bars
 from tasks.math.signs import expanded, letters
 from tasks.math.statements import assigned_value, conjunction, is_graph, simplified, stated_value
 from tasks.math.values import (
@@ -95,6 +95,7 @@ def compare(gold: Value, prediction: Value) -> Verdict:
 
 def _described(value: Value) -> Value:
     """{x | x > 5} as the interval it describes; "x > 1 and x < 5" as the chain 1 < x < 5."""
+    value = without_bars(value)
     if isinstance(value, Collection) and value.kind == "list":
         return conjunction(value) or value
     if isinstance(value, Collection) and len(value.items) == 1:

@@ -19,6 +19,7 @@ from tasks.math.phrases import CALCULATOR, INSTEAD, NEGATION, RETRACTION, STOP, 
 from tasks.math.trim import clause, is_cut, is_weakened, says_something, trimmed
 
 MAX_TEXT = 2_000_000
+MAX_CANDIDATES = 50  # a looping reply commits thousands of times; the last ones decide
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", re.I)
 
 
@@ -56,18 +57,17 @@ def _extracted(body: str) -> Extraction:
     taken = _verdict(body, candidates) if candidates else None
     if taken is None:
         return last_value(body, allow_bare=True)
-    last = candidates[-1]
-    if RETRACTION.search(body[last.end : last.end + 200]):
-        rest = last_value(body[last.end :], allow_bare=False)
+    if RETRACTION.search(body[taken.end : taken.end + 200]):
+        rest = last_value(body[taken.end :], allow_bare=False)
         if rest.reason == "found":
-            return _moved(rest, last.end)
+            return _moved(rest, taken.end)
     return taken
 
 
 def _verdict(body: str, candidates: list[Candidate]) -> Extraction | None:
     """The last commitment that says something; a truncated or negated one gives way to an earlier one."""
     reason: Reason | None = None
-    for candidate in reversed(candidates):
+    for candidate in reversed(candidates[-MAX_CANDIDATES:]):
         found = _said(body, candidate)
         if found is None:
             continue

@@ -39,7 +39,10 @@ _MATH_WORDS = re.compile(
     r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\(?:begin|end)\s*\{[^{}]*\}(?:\{[clr|\s]*\})?|\\[A-Za-z]+|"
     r"\b(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|pi|inf|infinity|and|or|union|base|to)\b"
 )
-_TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so)\b")
+_FORMULA = re.compile(
+    r"(?:\\\[|\$\$)?\s*\\begin\s*\{[a-zA-Z]*matrix\}[^$]{0,900}\\end\s*\{[a-zA-Z]*matrix\}\s*(?:\\\]|\$\$)?\.?"
+)
+_TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so|equals?|makes?|gives?)\b")
 _NOT_BEFORE = re.compile(r"\b(?:not|isn't|cannot be)\s+\$?\s*$")
 _OPERATOR_END = re.compile(r"[=+*/-]\s*$")
 _A_OR_B = re.compile(r"\d\s+or\s+\$?\d")
@@ -69,9 +72,10 @@ def last_value(body: str, *, allow_bare: bool) -> Extraction:
     stripped = body.strip()
     if not stripped:
         return nothing("no_answer")
-    if allow_bare and "\n" not in stripped and len(stripped) <= 300 and not _is_prose(stripped):
-        start = body.index(stripped[0])
-        return _bare(stripped, (start, start + len(stripped)))
+    start = body.index(stripped[0])
+    one_line = stripped.replace("\n", " ") if _FORMULA.fullmatch(stripped[:1000]) else stripped
+    if allow_bare and "\n" not in one_line and len(one_line) <= 300 and not _is_prose(one_line):
+        return _bare(one_line, (start, start + len(stripped)))
     return _from_sentences(EMPHASIS.sub(lambda mark: " " * len(mark[0]), body))
 
 
@@ -96,7 +100,7 @@ def _is_prose(text: str) -> bool:
         return True
     if COPULA.match(text):
         return True
-    if re.search(r"\d", bare) is None:
+    if re.search(r"\d|\$|\\\(", bare) is None:
         return len(words) >= 2 and number_run(text) is not None and number_run(text) != (0, len(text))
     told = _TOLD.search(bare) is not None
     starts_with_number = re.match(r"\W*\d", bare) is not None
@@ -157,7 +161,7 @@ def _is_hedged(sentence: str, place: int) -> bool:
 
 
 def _has_value(text: str) -> bool:
-    return any(letter.isdigit() for letter in text) or "$" in text or "\\(" in text
+    return any(letter.isdigit() for letter in text) or "$" in text or "\\(" in text or "\\[" in text
 
 
 # ---- the value of one sentence ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import zlib
 from dataclasses import dataclass
 
 from tasks.math.values import Apply, Constant, Expression, Number, PlusMinus, Power, Product, Sum, Variable
@@ -104,8 +105,7 @@ class Sample:
 
 def variable_value(name: str, point: float) -> float:
     """A value for a variable at a sample point: different for different names, the same every time."""
-    code = sum((place + 1) * ord(letter) for place, letter in enumerate(name))
-    return point * (1 + (code % 97) / 89)
+    return point * (1 + zlib.crc32(name.encode("utf-8", "surrogatepass")) / 2**32)
 
 
 def differ(left: Expression, right: Expression) -> bool | None:

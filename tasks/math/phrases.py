@@ -31,14 +31,14 @@ PHRASE = re.compile(
     r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
     r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
     r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*(?::|\.\.\.|…)?|\s*:|\s*\**:\**"
-    r"|(?<=nswer)\s+[-–—](?=\s)|(?<=\bans)\.)\**"
+    r"|(?<=inal\sanswer)\s+(?=[-$\d\\(])|(?<=nswer)\s+[-–—](?=\s)|(?<=\bans)\.)\**"
     r"(?=[ \t]*(?P<body>[^\n]{0,600}))"
     r"|^[ \t*#_>]*(?:the[ \t]+)?(?:final[ \t]+)?(?:answer|ans|result)\**[ \t]*[:=]?[ \t*]*\n+(?P<next>[^\n]{1,600})",
     re.I | re.M,
 )
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 HEDGE = re.compile(
-    r"\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
+    r"(?<!\\)\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
     r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
     r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
     r"unsure|unknown|"
@@ -63,20 +63,21 @@ CHECK = re.compile(
     r"let(?:'s| us| me)\s+(?:check|verify|double)|"
     r"we\s+can\s+(?:check|verify)|"
     r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
-    r"indeed\b|as\s+a\s+check)",
+    r"indeed\b|(?:explanation|reasoning|justification|reason|because)\b|here(?:'s|\s+is)\s+why|as\s+a\s+check)",
     re.I,
 )
+# At the start of a clause: "he had to wait 5 minutes" takes nothing back.
 RETRACTION = re.compile(
-    r"\b(?:wait|hold\s+on|scratch\s+that|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|"
-    r"i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
-    r"actually|let\s+me\s+(?:recompute|redo|recalculate|correct)|correction)\b",
+    r"(?:^|[.!?…—–;,\n-])\W*(?:(?:oh|no|hmm|but)\b\W*)?(?:wait|actually|hold\s+on|scratch\s+that|correction|oops|sorry)\b"
+    r"|\b(?:that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|not\s+correct)|i\s+made\s+(?:a|an)\s+(?:mistake|error)|"
+    r"let\s+me\s+(?:recompute|redo|recalculate|correct))\b",
     re.I,
 )
 CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
 SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
 CLAUSE = re.compile(
-    r"(?:[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e|that\s+is|namely|in\s+other\s+words)\b)"
-    r"|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    r"(?:(?<!\\)[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e|that\s+is|namely|in\s+other\s+words)\b)"
+    r"|\s[-–—]\s+(?=(?!sin|cos|tan|log|ln|sqrt|exp|pi)[a-z]{2,}\s)|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
     re.I,
 )
 VALUE = re.compile(
@@ -111,7 +112,8 @@ COPULA = re.compile(
 CHECKED = re.compile(r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works)\W*$|[✓✔]\W*$", re.I)
 # ---- numbers that a sentence tells by the way
 FORMULA_ASIDE = re.compile(
-    r"\b(?:for|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$",
+    r"\b(?:for|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$"
+    r"|\((?:we|since|because|not|as|where|discard|reject|ignor)[^()]{0,30}$",
     re.I,
 )
 LIST_TAIL = re.compile(

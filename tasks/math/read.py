@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from tasks.math.grammar import Reader, real_line
 from tasks.math.lex import SCALES, Token, plain, tokens
-from tasks.math.values import Based, Number, Ratio, Text, UnreadableError, Value
+from tasks.math.values import MAX_ITEMS, Based, Collection, Number, Ratio, Text, UnreadableError, Value
 from tasks.math.words import clean_words, date_words, number_words
 
 _BASE = re.compile(
@@ -25,6 +25,8 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?:\s*([AaPp])\.?\s*[Mm]\.?)?")
 _HOUR = re.compile(r"(\d{1,2})\s*([AaPp])\.?\s*[Mm]\.?")
 _UNION_LETTER = re.compile(r"([)\]])\s*U\s*(?=([(\[]))")
 _REALS = frozenset({"all real numbers", "all reals", "real numbers", "every real number", "all real x"})
+_BARE_OVER = re.compile(r"^([^{}]*)\\over(?![a-z])([^{}]*)$")
+_CHOOSE = re.compile(r"\{([^{}]*)\\choose(?![a-z])([^{}]*)\}")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}")
 _CURRENCY_CODE = re.compile(
     r"^(?:(?:USD|EUR|GBP|INR|CAD|AUD|Rs\.?)\s*(?=\\?\$?\s*[\d.])|(?:US|CA|AU|NZ|HK|[AC])\s*(?=\\?\$\s*[\d.]))"
@@ -32,6 +34,8 @@ _CURRENCY_CODE = re.compile(
 _WORD_SIGN = re.compile(r"^(?:negative|minus)\s+(?=[\d.$\\])", re.I)
 _AND_A_PART = re.compile(r"^(\d{1,9})\s+and\s+(?:a|one)\s+(half|third|quarter|fourth|fifth)\b", re.I)
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5}
+_ALL_TEXT = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{([^{}]*)\}$")
+_BETWEEN_NAMES = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
 _TO_RATIO = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)$")
 _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
@@ -43,7 +47,9 @@ def read(text: str) -> Value:
     if not text:
         raise UnreadableError("nothing is written")
     if "\\over" in text:
-        text = _OVER.sub(r"\\frac{\1}{\2}", text)
+        text = _BARE_OVER.sub(r"\\frac{\1}{\2}", _OVER.sub(r"\\frac{\1}{\2}", text))
+    if "\\choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     special = _special(text)
     if special is not None:
         return special
@@ -57,8 +63,7 @@ def read(text: str) -> Value:
         and t.text not in ("and", "or", "(", ")", ".", "'", ",", "-", "!", ":", ";", "?", "circ", "^")
     ]
     if not mathematical or (len(found) > 2 and _mostly_words(found)):
-        words = clean_words(text)
-        return real_line() if words in _REALS else Text(words)
+        return _worded(text)
     try:
         return Reader(_without_units(found)).value()
     except UnreadableError:
@@ -70,6 +75,18 @@ def read(text: str) -> Value:
         raise
     except RecursionError:
         raise UnreadableError("nested too deeply") from None
+
+
+def _worded(text: str) -> Value:
+    """Words; names between commas are a list."""
+    words = clean_words(text)
+    if words in _REALS:
+        return real_line()
+    inner = _ALL_TEXT.sub(r"\1", text)
+    names = [clean_words(name) for name in _BETWEEN_NAMES.split(inner)] if "," in inner else []
+    if 1 < len(names) <= MAX_ITEMS and all(names) and all(len(name.split()) <= 3 for name in names):
+        return Collection("list", tuple(map(Text, names)))
+    return Text(words)
 
 
 def _spelled(text: str) -> str:
@@ -158,6 +175,8 @@ def _without_units(found: list[Token]) -> list[Token]:
     if named and named < len(found) and found[named].text == "=":  # "the area is 5"
         kept.append(Token("letter", " ".join(token.text.lower() for token in found[:named])))
         place = named
+    if len(found) > 1 and found[0].text == "a" and found[1].kind == "word":
+        raise UnreadableError("the article a before a word")
     while place < len(found):
         token = found[place]
         slash = token.text == "/" and place + 1 < len(found) and found[place + 1].kind == "word"

@@ -9,6 +9,7 @@ from fractions import Fraction
 from tasks.math.algebra import Algebra, Monomial, Polynomial, TooLargeError, UndefinedError
 from tasks.math.signs import letters
 from tasks.math.values import (
+    Apply,
     Bracketed,
     Chain,
     Collection,
@@ -97,6 +98,19 @@ def solved_region(value: Relation | Chain | Collection) -> Value | None:
     low, low_closed = lower or (Product((Number(Fraction(-1)), infinity)), False)
     high, high_closed = upper or (infinity, False)
     return Bracketed((low, high), "[" if low_closed else "(", "]" if high_closed else ")")
+
+
+def without_bars(value: Value) -> Value:
+    """|A| < c as -c < A < c, and |A| > c as A < -c or A > c, for a number c."""
+    if not isinstance(value, Relation):
+        return value
+    if isinstance(value.right, Apply) and value.right.name == "abs" and value.op in FLIPPED:
+        value = Relation(FLIPPED[value.op], value.right, value.left)
+    inner = value.left.arguments[0] if isinstance(value.left, Apply) and value.left.name == "abs" else None
+    if inner is None or value.op not in ("<", "<=", ">", ">=") or not isinstance(value.right, Number):
+        return value
+    low, high = Relation(FLIPPED[value.op], inner, Number(-value.right.value)), Relation(value.op, inner, value.right)
+    return Chain((low, high)) if value.op.startswith("<") else Collection("list", (low, high), joined_by_or=True)
 
 
 def _punctured(bound: Expression) -> Value:

@@ -5,6 +5,8 @@ Never imported by the parent. sympy is imported at the top so that its import is
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -12,10 +14,30 @@ import sympy  # type: ignore[import-untyped]
 from tasks.math.numeric import POINTS, variable_value
 
 _DIGITS = 50
+CPU_S = 1.2
+
+
+class OutOfTimeError(BaseException):
+    """The call's processor time is used up. Not an Exception, so that no handler inside sympy keeps it."""
 
 
 def answer(payload: Any) -> list[str]:
-    """The child's reply to {"left": tree, "right": tree}."""
+    """The child's reply to {"left": tree, "right": tree}. Limited in processor time, so that a busy machine decides alike."""
+    signal.signal(signal.SIGPROF, _out_of_time)
+    signal.setitimer(signal.ITIMER_PROF, CPU_S)
+    try:
+        return _verdict(payload)
+    except OutOfTimeError:
+        return ["undecided", f"sympy took more than {CPU_S} s"]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _out_of_time(number: int, frame: FrameType | None) -> None:
+    raise OutOfTimeError
+
+
+def _verdict(payload: Any) -> list[str]:
     met = 0
     for point in POINTS:
         left, right = (_built(payload[side], point) for side in ("left", "right"))

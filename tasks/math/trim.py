@@ -20,6 +20,7 @@ _ALSO = re.compile(r"\s*(?:,|and|or)\s|\s*\(?\s*(?:in\s+)?base\b")
 _APPROXIMATELY = re.compile(r"^(?:[=:≈]|\\approx\b)\s*")
 _DISPLAY_MARKS = re.compile(r"^\\\[|\\\]$|^\\\(|\\\)$")
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z ]{1,40}:\s+(?=[-$\\(\[.\d])")  # "Total: 6 apples"
+_MARKUP = re.compile(r"</?(?:b|strong|em|i|u|p|span|code)(?:\s[^<>]{0,60})?>", re.I)
 _QUOTED_LINE = re.compile(r"^>\s+(?=\*\*)")
 
 
@@ -60,7 +61,7 @@ def clause(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """`text` without lead-in words, quotes, emphasis, and the punctuation behind it."""
-    text = _QUOTED_LINE.sub("", text.strip()).strip("*_`\"' \t")
+    text = _MARKUP.sub("", _QUOTED_LINE.sub("", text.strip())).strip("*_`\"' \t")
     text = LEAD_IN.sub("", text)
     text = _APPROXIMATELY.sub("", text)
     text = IS_THE_ANSWER.sub("", text.rstrip(".")) if text.endswith(("answer", "answer.")) else text

@@ -44,6 +44,10 @@ def number_words(text: str) -> Fraction | None:
         return None
     if len(words) == 1 and words[0] in _ORDINALS:
         return Fraction(_ORDINALS[words[0]])
+    if words[0] == "a" and words[1:2] and words[1] in _SCALES:
+        words = ["one", *words[1:]]
+    if words[0] in _SCALES:
+        words = ["one", *words]
     value, used = _cardinal(words)
     if used == 0 and words[0] in ("a", "half") and words[-1] in _PARTS and len(words) <= 2:
         return Fraction(1, _PARTS[words[-1]])

@@ -23,7 +23,7 @@ FORBIDDEN = frozenset(
     "eval exec compile __import__ parse_expr sympify parse_latex lambdify simplify literal_eval getattr".split()  # noqa: SIM905
 )
 HARD = (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2")  # needs the child
-GOLDS = ("18", r"\frac{1}{2}", r"\sqrt{2}", r"\text{east}", "(1,2)", "x=5", r"\{1,2\}", "x^2+1")
+GOLDS = ("18", r"\sqrt{2}", r"\text{east}", "(1,2)", "x^2+1")
 HOSTILE = (
     *task.nasty,
     "9**9**9**9",
@@ -183,3 +183,15 @@ def test_the_reader_refuses_what_is_too_deep_before_any_arithmetic() -> None:
     for text in ("(" * 300 + "1" + ")" * 300, "\\sqrt{" * 100 + "2" + "}" * 100, "9" * 1000):
         with pytest.raises(Exception, match=r"deep|characters|symbols"):
             read(text)
+
+
+def test_the_child_ends_a_call_by_its_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.math import sympy_child
+
+    def spin(payload: object) -> list[str]:
+        while True:
+            pass
+
+    monkeypatch.setattr(sympy_child, "_verdict", spin)
+    monkeypatch.setattr(sympy_child, "CPU_S", 0.05)
+    assert sympy_child.answer({}) == ["undecided", "sympy took more than 0.05 s"]

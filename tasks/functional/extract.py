@@ -3,7 +3,8 @@
 The written policy, the same for every model and never aware of gold:
 
 1. A think block (`<think>...</think>`) is no answer. Text after an end-of-turn mark (`<|im_end|>`, `</s>`, ...) is
-   another turn and is dropped. At most the first 20,000 characters are read.
+   another turn and is dropped, and so is what follows a new item: a line that begins with `Text:`, `Input:` or the like
+   behind a representation. At most the first 20,000 characters are read.
 2. Prose, code fences, quotes and a closing full stop around a representation are ignored: the text is searched for
    `name(` from left to right and parsed there. `name (`, with a space, counts only when it parses.
 3. A representation that does not parse is an attempt. It uses up the text to the parenthesis that closes it on its
@@ -12,12 +13,14 @@ The written policy, the same for every model and never aware of gold:
    before it that is never closed, makes it an attempt. Brackets that a surrounding pair explains are prose.
 5. `name()` counts only when nothing with slots is there: prose mentions functions that way.
 6. One representation, also when repeated (equal but for order, case and white space): that is the answer, the last
-   one as written. Several different ones: no answer, `ambiguous`. An attempt beside a complete one is ignored.
+   one as written. Several different ones: no answer, `ambiguous`, unless a word of correction ("wait", "that is
+   wrong") stands between them: then the later one. An attempt beside a complete one is ignored.
 7. No representation: `malformed` when there was an attempt or a `name[`, else `no_representation`.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -34,6 +37,18 @@ _SLOT_HEAD = re.compile(rf"(?<!\w){NAME.pattern}\s*\[")
 _GOES_ON = re.compile(rf"\s*,?\s*{NAME.pattern}\s*\[")
 
 
+_NEW_ITEM = re.compile(
+    r"^[ \t>*]*(?:#+[ \t]*)?(?:text|input|sentence|utterance|question|query|example|user|human|instruction)"
+    r"(?:[ \t]*\d+)?[ \t]*\**:",
+    re.I | re.M,
+)
+_CORRECTION = re.compile(
+    r"\b(?:wait|actually|correct(?:ion|ed)|sorry|oops|i\s+mean|scratch\s+that|let\s+me\s+(?:fix|correct|redo)|"
+    r"th(?:at|is)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right))\b",
+    re.I,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
     """What was found: a representation and its text, or the failure."""
@@ -41,6 +56,13 @@ class Extraction:
     representation: Representation | None
     span: str
     failure: Failure | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    representation: Representation
+    start: int
+    end: int
 
 
 Key = tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]
@@ -56,12 +78,13 @@ def extract(reply: str) -> Extraction:
     """The one representation in `reply`, by the policy above. Never raises."""
     text = _answer_text(reply[:MAX_CHARACTERS])
     found, attempted = _search(text)
-    with_slots = [item for item in found if item[0].slots]
-    chosen = with_slots or found
-    if len({content(item[0]) for item in chosen}) > 1:
-        return Extraction(representation=None, span="", failure="ambiguous")
+    chosen = [item for item in found if item.representation.slots] or found
     if chosen:
-        return Extraction(representation=chosen[-1][0], span=chosen[-1][1], failure=None)
+        chosen = _before_new_item(text, chosen)
+        if not _agree(text, chosen):
+            return Extraction(representation=None, span="", failure="ambiguous")
+        last = chosen[-1]
+        return Extraction(representation=last.representation, span=text[last.start : last.end], failure=None)
     broken = attempted or _SLOT_HEAD.search(text) is not None
     return Extraction(representation=None, span="", failure="malformed" if broken else "no_representation")
 
@@ -77,9 +100,23 @@ def _answer_text(reply: str) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _search(text: str) -> tuple[list[tuple[Representation, str]], bool]:
-    """The representations with their texts, left to right, and whether there was an attempt that failed."""
-    found: list[tuple[Representation, str]] = []
+def _before_new_item(text: str, found: list[_Found]) -> list[_Found]:
+    new_item = _NEW_ITEM.search(text, found[0].end)
+    return [item for item in found if new_item is None or item.start < new_item.start()]
+
+
+def _agree(text: str, found: list[_Found]) -> bool:
+    """Whether each says the same as the one before it, or corrects it."""
+    return all(
+        content(before.representation) == content(after.representation)
+        or _CORRECTION.search(text, before.end, after.start) is not None
+        for before, after in itertools.pairwise(found)
+    )
+
+
+def _search(text: str) -> tuple[list[_Found], bool]:
+    """The representations, left to right, and whether there was an attempt that failed."""
+    found: list[_Found] = []
     place, attempts, open_brackets = 0, 0, 0
     while attempts < MAX_ATTEMPTS and (head := _HEAD.search(text, place)):
         start = head.start()
@@ -95,7 +132,7 @@ def _search(text: str) -> tuple[list[tuple[Representation, str]], bool]:
         if _is_unbalanced(text, (start, end), open_brackets):
             attempts += 1
         else:
-            found.append((representation, text[start:end]))
+            found.append(_Found(representation=representation, start=start, end=end))
         place = end
     return found, attempts > 0
 

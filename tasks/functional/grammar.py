@@ -86,8 +86,9 @@ def parse_at(text: str, start: int) -> tuple[Representation, int]:
 
 
 def normal_value(value: str) -> str:
-    """`value` as it is compared: outer white space and letter case gone, canonical Unicode composition (NFC)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).strip().casefold())
+    """`value` as it is compared: letter case and white space around it and its commas gone, composed (NFC)."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).strip().casefold())
+    return ",".join(part.strip() for part in folded.split(","))
 
 
 def _after_space(text: str, place: int) -> int:

@@ -1,6 +1,6 @@
 """Blessing: a run's scored items -> a baseline file fit for git, and back. The only writer of baselines.
 
-One JSON object: format, task, split, scorer, run, versions, note, a digest over all of it, then one line an item (id,
+One JSON object: format, task, split, scorer, run, versions, setting, note, a digest over all of it, then one line an item (id,
 value, outcome, why, cluster, tags, latency_s), sorted by id, so that a diff shows items. Answers stay out: they are
 long and hostile. A file that was edited by hand no longer matches its digest and is refused.
 """
@@ -68,6 +68,7 @@ def read_baseline(path: Path) -> ItemSet:
             split=str(body["split"]),
             scorer=str(body["scorer"]),
             versions={str(part): str(version) for part, version in body["versions"].items()},
+            setting=dict(body.get("setting", {})),
             items=tuple(_item(row) for row in body["items"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -82,6 +83,7 @@ def _text(items: ItemSet, note: str) -> str:
         "scorer": items.scorer,
         "run": items.name,
         "versions": dict(sorted(items.versions.items())),
+        "setting": dict(sorted(items.setting.items())),
         "note": note,
     }
     rows = [_row(item) for item in sorted(items.items, key=lambda item: item.id)]

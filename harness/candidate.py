@@ -1,7 +1,7 @@
 """A run folder, or a checkpoint, and item ids in, scored items with their versions out: what the gate asks.
 
 A run folder (spec.json, scores.jsonl) of a sweep is read from the store and never sampled again. Anything else is a
-checkpoint: `harness.checkpoint.evaluate_checkpoint(checkpoint, task, item_ids)` samples and scores it.
+checkpoint: `harness.checkpoint.evaluate_checkpoint` samples and scores it, keeping the answers below results/gates/.
 The versions are the certificate's parts, as recorded under `versions` in sweep.json and spec.json.
 """
 
@@ -17,18 +17,31 @@ from harness.core import Split, UserError
 from harness.items import ItemSet, item_from_row
 from harness.store import Run, Sweep, read_json
 
+SETTING = ("model", "data", "prompt_style", "few_shot")
 
-def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
-    """The scored items `item_ids` of a finished run or a checkpoint. Raises UserError when it cannot be evaluated."""
+
+def evaluate(
+    checkpoint: str,
+    baseline: ItemSet,
+    item_ids: Sequence[str],
+    *,
+    results: Path = Path("results"),
+    data_path: Path | None = None,
+) -> ItemSet:
+    """The scored items `item_ids` of a finished run or a checkpoint, on the baseline's split and by its scorer.
+
+    Raises UserError when it cannot be evaluated.
+    """
     path = Path(checkpoint)
     if is_run(path):
+        task = Run(path).spec.task
+        if task != baseline.task:
+            raise UserError(f"run {path} is of task {task!r}, not {baseline.task!r}")
         wanted = set(item_ids)
-        found = run_items(path)
-        if found.task != task:
-            raise UserError(f"run {path} is of task {found.task!r}, not {task!r}")
+        found = run_items(path, cast(Split, baseline.split), baseline.scorer)
         return replace(found, items=tuple(item for item in found.items if item.id in wanted))
     sample = importlib.import_module("harness.checkpoint").evaluate_checkpoint
-    return cast(ItemSet, sample(checkpoint, task, item_ids))
+    return cast(ItemSet, sample(checkpoint, baseline, item_ids, results=results, data_path=data_path))
 
 
 def is_run(path: Path) -> bool:
@@ -44,8 +57,10 @@ def is_sweep(path: Path) -> bool:
 def run_items(folder: Path, split: Split | None = None, scorer: str | None = None) -> ItemSet:
     """The scored items of one run: of test when it was sampled, else of validation, by the sweep's primary scorer.
 
-    Raises UserError when the run failed or has no scores there.
+    Raises UserError when it is no run, the run failed or has no scores there.
     """
+    if not is_run(folder):
+        raise UserError(f"{folder} is no run: it has no spec.json; give a folder results/<sweep>/<run>")
     run, sweep = Run(folder), Sweep(folder.parent)
     failure = run.failure()
     if failure:
@@ -58,13 +73,15 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
     if not rows:
         raise UserError(f"run {run.name} has no {chosen_scorer} scores on {chosen}; run the sweep again to finish it")
     examples = sweep.examples()
+    latencies = {c.example_id: c.latency_s for c in run.completions(chosen)}
     shared = {key: examples[key].to_dict() for key in ("cluster", "tags")}
     items = []
     for row in rows:
         score = row["scores"][chosen_scorer]
         outcome = row["outcome"] if chosen_scorer == primary else _secondary_outcome(score["value"], row["outcome"])
         known = {key: values.get(row["example_id"]) for key, values in shared.items()}
-        items.append(item_from_row({**row, **score, **known, "outcome": outcome}))
+        more = {"outcome": outcome, "latency_s": latencies.get(row["example_id"])}
+        items.append(item_from_row({**row, **score, **known, **more}))
     return ItemSet(
         name=run.name,
         task=run.spec.task,
@@ -72,6 +89,7 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
         scorer=chosen_scorer,
         items=tuple(items),
         versions=run_versions(run),
+        setting={**{key: getattr(run.spec, key) for key in SETTING}, "device": sweep.info.get("device", "")},
     )
 
 

@@ -1,21 +1,23 @@
 """A bare checkpoint and item ids in, scored items out: samples and grades what the gate asks for, outside any sweep.
 
 The checkpoint is a PEFT LoRA folder or a full transformers folder. A run's checkpoint (results/<sweep>/<run>/checkpoint)
-is asked with that run's model, data and prompt style; a foreign one with the default model, or the base its adapter
-names, the built-in data and the `instruct` prompts. Its weights are proven in the engine before they may answer, like
-a run's.
+is asked with that run's model, data and prompt style; a foreign one as the baseline was. Its weights are proven in the
+engine before they may answer, like a run's. Answers and scores are kept below results/gates/, under a hash of the
+weights and of everything else that decides them: a gate that was killed goes on where it was, and one that is asked
+again samples nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from harness.core import Base, Example, RunSpec, UserError
+from harness.core import Base, Example, RunSpec, Split, UserError, digest, to_json
 from harness.doctor import found_device, found_sampler
 from harness.engine.local import LocalEngine
 from harness.grade import grade
@@ -23,35 +25,48 @@ from harness.items import ItemSet, item_from_row
 from harness.models import DEFAULT_MODEL, resolve
 from harness.plan import axes
 from harness.prepare import Prepared, SweepRequest, prepare
-from harness.store import Run, read_json
-from harness.sweep import NUM_PROBES
-from harness.tokens import messages, requests
+from harness.store import Run, Sweep, append_lines, read_json, write_json
+from harness.sweep import NUM_PROBES, device_name
+from harness.tokens import messages, requests, shots_of
+
+GRADED_AT_ONCE = 32
+DECIDES = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 
 
-def evaluate_checkpoint(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
+def evaluate_checkpoint(
+    checkpoint: str,
+    baseline: ItemSet,
+    item_ids: Sequence[str],
+    *,
+    results: Path = Path("results"),
+    data_path: Path | None = None,
+) -> ItemSet:
     """The scored items `item_ids` of a checkpoint. Raises UserError when it cannot be loaded, proven or sampled."""
     folder = Path(checkpoint)
     kind = checkpoint_kind(folder)
-    asked = _spec(folder, task)
-    layer = {"task": task, "data": asked.data, "models": [asked.model], "methods": ["base"]}
+    asked = _spec(folder, baseline)
+    layer = {"task": asked.task, "data": asked.data, "models": [asked.model], "methods": ["base"]}
     given = axes(layer, {"prompt_styles": [asked.prompt_style], "few_shot": [asked.few_shot]})
     device, sampler = found_device(), found_sampler()
-    prepared = prepare(SweepRequest(axes=given, folder=folder, device=device, sampler=sampler))
-    examples = _examples(prepared, item_ids)
-    with tempfile.TemporaryDirectory(prefix="tunebench-gate-") as scratch:
-        run = Run(Path(scratch))
-        _sample(prepared, run, folder, kind, examples, (device, sampler))
-        by_id = {example.id: example for example in examples}
-        pairs = [(by_id[c.example_id], c) for c in run.completions()]
-        rows = list(grade(prepared.task, pairs))
-    primary = prepared.task.primary
-    items = []
-    for row in rows:
-        example = by_id[row["example_id"]]
-        shared = {"cluster": example.cluster or example.id, "tags": list(example.tags)}
-        items.append(item_from_row({**row, **row["scores"][primary], **shared}))
+    request = SweepRequest(axes=given, folder=folder, device=device, sampler=sampler, data_path=data_path)
+    prepared = prepare(request)
+    split = cast(Split, baseline.split)
+    examples = _examples(prepared, split, item_ids)
+    run = Run(results / "gates" / _work_name(folder, asked, prepared))
+    with Sweep(run.folder).lock():
+        write_json(run.folder / "spec.json", {"spec": to_json(asked), "checkpoint": str(folder.resolve())})
+        sampled = {c.example_id for c in run.completions(split)}
+        if any(example.id not in sampled for example in examples):
+            _sample(prepared, run, (folder, kind), (split, examples), (device, sampler))
+        _grade(prepared, run, split, examples)
     return ItemSet(
-        name=folder.name, task=task, split="test", scorer=primary, items=tuple(items), versions=prepared.versions
+        name=folder.name,
+        task=asked.task,
+        split=split,
+        scorer=prepared.task.primary,
+        items=_items(prepared, run, split, examples),
+        versions=prepared.versions,
+        setting={**baseline.setting, "device": device_name(device)},
     )
 
 
@@ -81,75 +96,81 @@ def _check_weights(folder: Path) -> None:
             raise UserError(f"{shard} holds weights that are not finite: {', '.join(bad[:3])}")
 
 
-def _spec(folder: Path, task: str) -> RunSpec:
+def _work_name(folder: Path, asked: RunSpec, prepared: Prepared) -> str:
+    """The folder below results/gates/: equal exactly when the same weights are asked the same way."""
+    decides = sorted(folder.glob("*.safetensors")) + [folder / name for name in DECIDES if (folder / name).is_file()]
+    hashes = {}
+    for path in decides:
+        with path.open("rb") as stream:
+            hashes[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    model = prepared.models[asked.model].revision
+    key = [hashes, to_json(asked), prepared.versions, model, prepared.chats[asked.model].hash]
+    return f"{folder.resolve().name[:60]}-{digest(key)}"
+
+
+def _spec(folder: Path, baseline: ItemSet) -> RunSpec:
     if (folder.parent / "spec.json").is_file():
         spec = Run(folder.parent).spec
-        if spec.task != task:
-            raise UserError(f"{folder} was trained for task {spec.task!r}, not {task!r}")
-        return replace(spec, method=Base(), training=None)
+        if spec.task != baseline.task:
+            raise UserError(f"{folder} was trained for task {spec.task!r}, not {baseline.task!r}")
+        return replace(spec, method=Base(), training=None, train_size=None)
+    setting: Mapping[str, Any] = baseline.setting
     adapter = read_json(folder / "adapter_config.json") or {}
-    named = str(adapter.get("base_model_name_or_path") or DEFAULT_MODEL)
+    named = str(adapter.get("base_model_name_or_path") or setting.get("model") or DEFAULT_MODEL)
     default = str(resolve(DEFAULT_MODEL).folder)
     return RunSpec(
-        task=task, data="builtin", model=DEFAULT_MODEL if named == default else named, method=Base(), training=None
+        task=baseline.task,
+        data=str(setting.get("data", "builtin")),
+        model=DEFAULT_MODEL if named == default else named,
+        method=Base(),
+        training=None,
+        prompt_style=str(setting.get("prompt_style", "instruct")),
+        few_shot=int(setting.get("few_shot", 0)),
     )
 
 
-def _examples(prepared: Prepared, item_ids: Sequence[str]) -> list[Example]:
+def _examples(prepared: Prepared, split: Split, item_ids: Sequence[str]) -> list[Example]:
     wanted = set(item_ids)
     dataset = prepared.dataset
-    found = [e for e in (*dataset.usable("test"), *dataset.usable("validation")) if e.id in wanted]
+    found = [example for example in dataset.usable(split) if example.id in wanted]
     if len(found) < len(wanted):
         missing = sorted(wanted - {example.id for example in found})
         raise UserError(
-            f"{len(missing)} of {len(wanted)} baseline items are not in {dataset.name}, such as {missing[0]}"
+            f"{len(missing)} of {len(wanted)} baseline items are not in {split} of {dataset.name}, such as {missing[0]}"
         )
     return found
 
 
 def _sample(
-    prepared: Prepared, run: Run, checkpoint: Path, kind: str, examples: list[Example], place: tuple[str, str]
+    prepared: Prepared,
+    run: Run,
+    checkpoint: tuple[Path, str],
+    part: tuple[Split, Sequence[Example]],
+    place: tuple[str, str],
 ) -> None:
+    """Append what is not sampled yet to the run's completions.jsonl."""
+    (folder, kind), (split, examples), (device, sampler) = checkpoint, part, place
     spec = prepared.specs[0]
     model, chat, dataset = prepared.models[spec.model], prepared.chats[spec.model], prepared.dataset
-    probes = [
-        list(item.prompt_ids + item.answer_ids)
-        for item in (
-            chat.example(e.id, messages(prepared.task, spec, e), e.gold)
-            for e in dataset.usable("validation")[:NUM_PROBES]
-        )
+    shots = shots_of(dataset, spec)
+    items = [
+        chat.example(e.id, messages(prepared.task, spec, e, shots), e.gold)
+        for e in dataset.usable("validation")[:NUM_PROBES]
     ]
-    engine = LocalEngine(run.folder, place[0])
-    where = str(checkpoint.resolve())
-    asked = [{"run_dir": str(run.folder), "method": kind, "checkpoint": where}]
-    engine.reference({"model": str(model.folder), "probes": probes, "runs": asked}, lambda event: None)
-    reference = read_json(run.folder / "reference.json") or {"error": "the process died"}
-    if "error" in reference:
-        raise UserError(f"transformers could not load {checkpoint}: {reference['error']}")
+    probes = [list(item.prompt_ids + item.answer_ids) for item in items]
+    engine = LocalEngine(run.folder, device)
+    where = str(folder.resolve())
     wanted = {example.id for example in examples}
-    subset = replace(dataset, test=tuple(examples), unusable={})
-    prompts = [r for r in requests(prepared.task, subset, spec, chat, "test") if r["id"] in wanted]
+    prompts = [r for r in requests(prepared.task, dataset, spec, chat, split) if r["id"] in wanted]
     longest = max(len(request["prompt_ids"]) for request in prompts)
     settings = {
-        "engine": place[1],
+        "engine": sampler,
         "model": str(model.folder),
         "tokenizer": str(model.folder),
-        "device": place[0],
+        "device": device,
         "max_model_len": max(1024, longest + prepared.task.max_new_tokens),
-        "max_lora_rank": _rank(checkpoint) if kind == "lora" else 0,
+        "max_lora_rank": _rank(folder) if kind == "lora" else 0,
         "scratch": str(run.folder / "scratch"),
-    }
-    job = {
-        "run": "candidate",
-        "method": kind,
-        "checkpoint": where,
-        "split": "test",
-        "requests": prompts,
-        "out": str(run.folder / "completions.jsonl"),
-        "max_new_tokens": prepared.task.max_new_tokens,
-        "end_id": chat.end_id,
-        "probes": probes,
-        "references": {"candidate": reference["log_probabilities"]},
     }
     problems: list[str] = []
 
@@ -157,14 +178,67 @@ def _sample(
         if event["event"] == "failed":
             problems.append(event["reason"])
 
-    samplers = engine.samplers(settings)
     try:
+        references = {"candidate": _reference(engine, run, str(model.folder), (where, kind), probes)}
+        job = {
+            "run": "candidate",
+            "method": kind,
+            "checkpoint": where,
+            "split": split,
+            "requests": prompts,
+            "out": str(run.folder / "completions.jsonl"),
+            "max_new_tokens": prepared.task.max_new_tokens,
+            "end_id": chat.end_id,
+            "probes": probes,
+            "references": references,
+        }
+        samplers = engine.samplers(settings)
         samplers.sample([job], tell)
         samplers.close()
     finally:
         engine.stop()
     if problems:
-        raise UserError(f"{checkpoint} could not be sampled: {problems[0]}")
+        raise UserError(f"{folder} could not be sampled: {problems[0]}")
+
+
+def _reference(
+    engine: LocalEngine, run: Run, model: str, checkpoint: tuple[str, str], probes: list[list[int]]
+) -> list[list[float]]:
+    """transformers' log-probabilities of the probes under the checkpoint."""
+    path = run.folder / "reference.json"
+    if not path.is_file():
+        asked = [{"run_dir": str(run.folder), "checkpoint": checkpoint[0], "method": checkpoint[1]}]
+        engine.reference({"model": model, "probes": probes, "runs": asked}, lambda event: None)
+    answer = read_json(path) or {"error": "the process died"}
+    if "error" in answer:
+        path.unlink(missing_ok=True)
+        raise UserError(f"transformers could not load {checkpoint[0]}: {answer['error']}")
+    found: list[list[float]] = answer["log_probabilities"]
+    return found
+
+
+def _grade(prepared: Prepared, run: Run, split: Split, examples: Sequence[Example]) -> None:
+    """Append what is not graded yet to the run's scores.jsonl."""
+    by_id = {example.id: example for example in examples}
+    graded = {row["example_id"] for row in run.scores(split)}
+    waiting = [
+        (by_id[c.example_id], c) for c in run.completions(split) if c.example_id in by_id and c.example_id not in graded
+    ]
+    rows = iter(grade(prepared.task, waiting))
+    while batch := list(islice(rows, GRADED_AT_ONCE)):
+        append_lines(run.folder / "scores.jsonl", batch)
+
+
+def _items(prepared: Prepared, run: Run, split: Split, examples: Sequence[Example]) -> tuple[Any, ...]:
+    by_id = {example.id: example for example in examples}
+    latencies = {c.example_id: c.latency_s for c in run.completions(split)}
+    items = []
+    for row in run.scores(split):
+        if (example := by_id.get(row["example_id"])) is not None:
+            shared = {"cluster": example.cluster or example.id, "tags": list(example.tags)}
+            more = {**shared, "latency_s": latencies.get(example.id)}
+            items.append(item_from_row({**row, **row["scores"][prepared.task.primary], **more}))
+    return tuple(items)
 
 
 def _rank(checkpoint: Path) -> int:

@@ -258,7 +258,7 @@ def compare(a: Path, b: Path, output: Text = None, force: bool = False, form: st
 @app.command()
 def bless(
     run: Annotated[Path, typer.Argument(help="results/<sweep>/<run>")],
-    output: Path,
+    output: Annotated[Path | None, typer.Option(help="default: results/baselines/<task>.json")] = None,
     note: str = "",
     replace: bool = False,
 ) -> None:
@@ -266,7 +266,11 @@ def bless(
     from harness.baseline import bless as blessed
     from harness.candidate import run_items
 
-    typer.echo(f"baseline: {blessed(run_items(run), output, note=note, replace=replace)}")
+    items = run_items(run)
+    place = output or Path("results", "baselines", f"{items.task}.json")
+    typer.echo(
+        f"baseline: {blessed(items, place, note=note, replace=replace)} ({len(items.items)} {items.split} items)"
+    )
 
 
 @app.command()
@@ -276,22 +280,32 @@ def gate(
     baseline: Path | None = None,
     margin: float = 0.02,
     policy: Annotated[Path | None, typer.Option(help="a YAML policy of several tasks and metrics")] = None,
-    until_decided: bool = False,
+    until_decided: Annotated[bool, typer.Option(help="look at growing parts of the baseline's items")] = False,
+    generalise_to: Annotated[
+        str, typer.Option(help="clusters, or items: claim for the asked databases only")
+    ] = "clusters",
+    results: Annotated[Path, typer.Option(help="a bare checkpoint's answers are kept below it")] = Path("results"),
+    data_path: Path | None = None,
     json: Path | None = None,
     junit: Path | None = None,
     comment: Path | None = None,
     summary: Path | None = None,
 ) -> None:
     """Is the candidate worse than the baseline? Exits 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 cannot compare."""
+    from functools import partial
+
     from harness.candidate import evaluate
     from harness.gate import run_gate
     from harness.gate_policy import load_policy, single_check_policy
     from harness.gate_render import as_text, write_verdict
 
-    if policy is None and baseline is None:
-        raise _user_error("give --baseline FILE (written by `harness bless`) or --policy FILE")
-    rules = load_policy(policy) if policy else single_check_policy(task, baseline or Path(), margin)
-    verdict = run_gate(str(candidate), rules, evaluate, until_decided=until_decided)
+    if generalise_to not in ("clusters", "items"):
+        raise _user_error(f"--generalise-to is clusters or items, got {generalise_to!r}")
+    place = baseline or results / "baselines" / f"{task}.json"
+    population: Any = generalise_to
+    rules = load_policy(policy) if policy else single_check_policy(task, place, margin, generalise_to=population)
+    asked = partial(evaluate, results=results, data_path=data_path)
+    verdict = run_gate(str(candidate), rules, asked, until_decided=until_decided)
     typer.echo(as_text(verdict))
     write_verdict(verdict, json_path=json, junit_path=junit, comment_path=comment, summary_path=summary)
     raise typer.Exit(verdict.exit_code)

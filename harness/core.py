@@ -110,7 +110,10 @@ class DataRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """What a model answered to one example. `finish` is "length" when the token budget cut it."""
+    """What a model answered to one example. `finish` is "length" when the token budget cut it.
+
+    `latency_s` is the time from the engine taking the prompt up to its last token, beside the others of its batch.
+    """
 
     example_id: str
     split: Split
@@ -119,6 +122,7 @@ class Completion:
     num_prompt_tokens: int
     num_tokens: int
     error: str = ""
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,9 @@ EXIT_CODES: Mapping[GateDecision, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 
 USAGE_EXIT_CODE = 64
 FIRST_LOOK_ITEMS = 50
 
-Evaluate = Callable[[str, str, Sequence[str]], ItemSet]
-"""(checkpoint, task, item ids) -> the candidate's scored items with every version. Raises on a corrupt checkpoint."""
+Evaluate = Callable[[str, ItemSet, Sequence[str]], ItemSet]
+"""(checkpoint, baseline, item ids) -> the candidate's scored items with every version, asked as the baseline was.
+Raises on a corrupt checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,8 @@ def decide(candidate: str, evidence: Sequence[TaskEvidence], policy: Policy, *, 
             continue
         for check in task.checks:
             try:
-                numbers = measure(check, part.baseline, part.candidate, part.asked, alpha)
+                sides = (part.baseline, part.candidate)
+                numbers = measure(check, sides, part.asked, alpha, policy.generalise_to)
             except CheckError as error:
                 problems.append(f"{task.task}: {check.metric}{f'[{check.slice}]' if check.slice else ''}: {error}")
             else:
@@ -199,7 +201,7 @@ def _extended(candidate: str, part: TaskEvidence, size: int, evaluate: Evaluate)
     if not new:
         return part
     try:
-        found = evaluate(candidate, part.task, new)
+        found = evaluate(candidate, part.baseline, new)
     except Exception as error:  # becomes the verdict's problem: a checkpoint that cannot answer never passes
         return replace(
             part, asked=asked, problem=f"{candidate} could not be evaluated: {type(error).__name__}: {error}"
@@ -308,6 +310,8 @@ def _error_rule(policy: Policy, num_looks: int) -> str:
     rule = f"each claim one-sided at {policy.alpha:.3g}"
     if checks > 1:
         rule += f", Holm-adjusted over {checks} checks"
+    if policy.generalise_to == "items":
+        rule += "; about the clusters that were asked, not new ones"
     if num_looks > 1:
         rule += f"; {num_looks} looks planned, their levels add up to {policy.alpha:.3g} (Bonferroni)"
     return rule

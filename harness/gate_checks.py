@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness import stats
-from harness.gate_policy import Check, Floor, MaxRatio, Metric
+from harness.gate_policy import Check, Floor, MaxRatio, Metric, Population
 from harness.items import Item, ItemSet
 from harness.stats.inputs import graded_arrays
 from harness.stats.means import cluster_error
@@ -51,15 +51,24 @@ class Measured:
     method: str
 
 
-def measure(check: Check, baseline: ItemSet, candidate: ItemSet, asked: Sequence[str], alpha: float) -> Measured:
-    """The numbers of `check` on the asked items. Raises CheckError when the data has none for it."""
+def measure(
+    check: Check,
+    sides: tuple[ItemSet, ItemSet],
+    asked: Sequence[str],
+    alpha: float,
+    generalise_to: Population = "clusters",
+) -> Measured:
+    """The numbers of `check` on the asked items of (baseline, candidate). Raises CheckError when the data has none."""
+    baseline, candidate = sides
     old, new = baseline.by_id(), candidate.by_id()
     ids = [key for key in asked if key in new and (not check.slice or check.slice in old[key].tags)]
     if not ids:
         raise CheckError(f"no item carries the tag {check.slice!r}" if check.slice else "no item is in both")
     goodness = GOODNESS[check.metric]
     before, after = [goodness(old[key]) for key in ids], [goodness(new[key]) for key in ids]
-    clusters = [old[key].cluster for key in ids]
+    clusters = [old[key].cluster if generalise_to == "clusters" else "" for key in ids]
+    if check.metric == "latency":
+        _same_device(baseline, candidate)
     for side, values in ((candidate.name, after), (baseline.name, before)):
         if check.metric == "latency" and all(value is None for value in values):
             raise CheckError(f"{side} has no latency_s on its items")
@@ -71,6 +80,12 @@ def measure(check: Check, baseline: ItemSet, candidate: ItemSet, asked: Sequence
         return _drop(before, after, clusters, check.limit.value, alpha)
     except ValueError as error:
         raise CheckError(str(error)) from error
+
+
+def _same_device(baseline: ItemSet, candidate: ItemSet) -> None:
+    before, after = baseline.setting.get("device"), candidate.setting.get("device")
+    if before and after and before != after:
+        raise CheckError(f"latency was measured on {before}, the candidate's on {after}; seconds do not compare")
 
 
 def _score(item: Item) -> float | None:

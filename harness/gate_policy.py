@@ -3,6 +3,7 @@
     confidence: 0.95            # of the two-sided interval: each claim errs at most (1 - confidence) / 2
     minimum_coverage: 0.95      # share of the asked items that must come back
     maximum_unscored: 0.01
+    generalise_to: clusters     # or items: the claim is about the clusters (databases, templates) that were asked, not new ones
     tasks:
       sql:
         baseline: results/baselines/sql.json
@@ -10,7 +11,7 @@
           - {metric: score, margin: 0.02}               # may drop by less than 2 points
           - {metric: format_failures, margin: 0.01}     # may rise by less than 1 point
           - {metric: truncation, margin: 0.01}
-          - {metric: latency, max_ratio: 1.2}           # geometric mean of seconds an answer
+          - {metric: latency, max_ratio: 1.2}           # geometric mean of seconds an answer; on the baseline's device
           - {metric: score, slice: "difficulty:hard", floor: 0.5}   # mean on items with that tag, whatever the baseline
 
 Each check has exactly one limit: margin, max_ratio (latency only) or floor. Unknown keys are refused with the nearest
@@ -30,6 +31,7 @@ from harness.core import UserError
 
 Metric = Literal["score", "format_failures", "truncation", "latency"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+Population = Literal["clusters", "items"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +105,21 @@ class TaskPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """All of it. `alpha` is the level of each one-sided claim, before Holm's adjustment across checks."""
+    """All of it. `alpha` is the level of each one-sided claim, before Holm's adjustment across checks.
+
+    `generalise_to` says what the claims are about: "clusters" counts items that share a database or template as one
+    sample of it and needs many of them; "items" takes those that were asked as given, and every item as independent.
+    """
 
     tasks: tuple[TaskPolicy, ...]
     confidence: float = 0.95
     minimum_coverage: float = 0.95
     maximum_unscored: float = 0.01
+    generalise_to: Population = "clusters"
 
     def __post_init__(self) -> None:
+        if self.generalise_to not in get_args(Population):
+            raise ValueError(f"generalise_to is {' or '.join(get_args(Population))}, got {self.generalise_to!r}")
         if not self.tasks:
             raise ValueError("a policy needs at least one task")
         if not 0.5 < self.confidence < 1.0:
@@ -126,11 +135,14 @@ class Policy:
         return (1.0 - self.confidence) / 2.0
 
 
-def single_check_policy(task: str, baseline: Path, margin: float, num_items: int | None = None) -> Policy:
+def single_check_policy(
+    task: str, baseline: Path, margin: float, num_items: int | None = None, generalise_to: Population = "clusters"
+) -> Policy:
     """The policy of `harness gate CHECKPOINT --task T --baseline B --margin M`. Raises UserError on a bad margin."""
     try:
         check = Check(metric="score", limit=Margin(value=margin))
-        return Policy(tasks=(TaskPolicy(task=task, baseline=baseline, checks=(check,), num_items=num_items),))
+        part = TaskPolicy(task=task, baseline=baseline, checks=(check,), num_items=num_items)
+        return Policy(tasks=(part,), generalise_to=generalise_to)
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -152,10 +164,14 @@ def load_policy(path: Path) -> Policy:
 
 
 def _policy(body: Mapping[str, Any]) -> Policy:
-    _known(body, ("confidence", "minimum_coverage", "maximum_unscored", "tasks"), "the policy")
-    numbers = {key: _number(body[key], key) for key in body if key != "tasks"}
+    numbers = ("confidence", "minimum_coverage", "maximum_unscored")
+    _known(body, (*numbers, "generalise_to", "tasks"), "the policy")
     tasks = _mapping(body.get("tasks"), "tasks")
-    return Policy(tasks=tuple(_task(str(name), value) for name, value in tasks.items()), **numbers)
+    return Policy(
+        tasks=tuple(_task(str(name), value) for name, value in tasks.items()),
+        generalise_to=body.get("generalise_to", "clusters"),
+        **{key: _number(body[key], key) for key in numbers if key in body},
+    )
 
 
 def _task(name: str, value: Any) -> TaskPolicy:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.gate import CheckResult, TaskSummary, Verdict
+from harness.gate_checks import Measured
 from harness.gate_policy import Floor, MaxRatio
 from harness.items import Flip
 
@@ -242,7 +243,7 @@ def _check_facts(result: CheckResult) -> CheckFacts:
         bound = f"below {limit.value:.4f}"
     further = ""
     if result.decision == "INCONCLUSIVE":
-        further = _further(numbers.further_items)
+        further = _further(numbers)
     return CheckFacts(
         name=_short(result.name),
         decision=result.decision,
@@ -254,12 +255,17 @@ def _check_facts(result: CheckResult) -> CheckFacts:
     )
 
 
-def _further(number: int | None) -> str:
+def _further(numbers: Measured) -> str:
+    number = numbers.further_items
     if number is None:
         return "cannot tell: more items would not settle it"
     if number == 0:
         return "clear alone, not after adjusting for the other checks or looks"
-    return f"cannot tell, about {number} more items needed"
+    where = ""
+    if numbers.num_clusters < numbers.n:
+        clusters = math.ceil(number * numbers.num_clusters / numbers.n)
+        where = f" in about {clusters} more clusters, or generalise to items"
+    return f"cannot tell, about {number} more items needed{where}"
 
 
 def _task_line(task: TaskSummary) -> str:

@@ -46,7 +46,10 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemSet:
-    """The items of one run, file or checkpoint. Ids are unique."""
+    """The items of one run, file or checkpoint. Ids are unique.
+
+    `setting` is how they were asked (model, data, prompt_style, few_shot): a bare checkpoint is asked like its baseline.
+    """
 
     name: str
     task: str
@@ -54,6 +57,7 @@ class ItemSet:
     scorer: str
     items: tuple[Item, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
+    setting: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

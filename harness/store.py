@@ -327,11 +327,23 @@ class Sweep:
                     "finish": row["finish"],
                     "text": completion.text if completion else "",
                     "num_tokens": completion.num_tokens if completion else None,
+                    "latency_s": completion.latency_s if completion else None,
                 }
                 for scorer, score in row["scores"].items():
                     value = float("nan") if score["value"] is None else score["value"]
                     rows.append({**shared, "scorer": scorer, **score, "value": value})
-        columns = ["run", "split", "example_id", "cluster", "tags", "outcome", "finish", "text", "num_tokens"]
+        columns = [
+            "run",
+            "split",
+            "example_id",
+            "cluster",
+            "tags",
+            "outcome",
+            "finish",
+            "text",
+            "num_tokens",
+            "latency_s",
+        ]
         return pd.DataFrame(rows, columns=[*columns, "scorer", "value", "why", "answer", "evidence"])
 
     def train_log(self, run: str) -> pd.DataFrame:

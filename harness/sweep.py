@@ -397,7 +397,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             {"name": model.name, "revision": model.revision, "source": model.source, "chat": prepared.chats[name].hash}
             for name, model in prepared.models.items()
         ],
-        "device": f"{request.device} ({platform.processor() or platform.machine()})",
+        "device": device_name(request.device),
         "engine": "local",
         "sampler": request.sampler,
         "command": shlex.join(["harness", *sys.argv[1:]]),
@@ -425,6 +425,11 @@ def _model_info(request: SweepRequest, prepared: Prepared) -> dict[str, Any]:
         "parameters": first.num_parameters,
         "chat": prepared.chats[first.name].hash,
     }
+
+
+def device_name(device: str) -> str:
+    """The device in words: what latencies were measured on."""
+    return f"{device} ({platform.processor() or platform.machine()})"
 
 
 def _warnings(request: SweepRequest) -> list[str]:

@@ -47,8 +47,8 @@ class Engine(Protocol):
     def log_probabilities(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """For each sequence, log p(token) of its second to last token, in nats."""
 
-    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str]]:
-        """(example id, answer token ids with the end token if generated, "stop" or "length"), as they finish."""
+    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str, float]]:
+        """(example id, answer token ids with the end token if generated, "stop" or "length", seconds), as they finish."""
 
 
 def claim_stdout() -> int:
@@ -93,10 +93,11 @@ def _run_job(engine: Engine, job: SampleJob, decode: Any, events: int) -> None:
     fitting = [r for r in waiting if lengths[r["id"]] + job.max_new_tokens <= engine.max_model_len]
     started = flushed = time.monotonic()
     tokens, finished = 0, len(done)
-    for id, answer, finish in engine.generate(job, fitting):
+    for id, answer, finish, latency_s in engine.generate(job, fitting):
         tokens += len(answer)
         finished += 1
-        rows.append(_row(job, id, decode(answer), finish, (lengths[id], len(answer)), ""))
+        row = _row(job, id, decode(answer), finish, (lengths[id], len(answer)), "")
+        rows.append({**row, "latency_s": round(latency_s, 4)})
         if time.monotonic() - flushed > FLUSH_S:
             append_lines(Path(job.out), rows)
             rows, flushed = [], time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ class TransformersEngine:
                 result.append(picked_T.tolist())
         return result
 
-    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str]]:
-        """Greedy answers, one batch of similar lengths after the other."""
+    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str, float]]:
+        """Greedy answers, one batch of similar lengths after the other: an answer takes as long as its batch."""
         import torch
 
         ordered = sorted(requests, key=lambda request: len(request["prompt_ids"]))
@@ -63,6 +64,7 @@ class TransformersEngine:
                 prompt = torch.tensor(request["prompt_ids"])
                 ids_BT[row, width - len(prompt) :] = prompt
                 mask_BT[row, width - len(prompt) :] = 1
+            started = time.monotonic()
             with torch.inference_mode():
                 out_BT = self._model.generate(
                     input_ids=ids_BT.to(self._device),
@@ -72,10 +74,12 @@ class TransformersEngine:
                     eos_token_id=job.end_id,
                     pad_token_id=job.end_id,
                 )
-            for request, row in zip(batch, out_BT[:, width:].tolist(), strict=True):
+            rows = out_BT[:, width:].tolist()  # also waits for the device
+            seconds = time.monotonic() - started
+            for request, row in zip(batch, rows, strict=True):
                 ended = job.end_id in row
                 answer = row[: row.index(job.end_id) + 1] if ended else row
-                yield request["id"], answer, "stop" if ended else "length"
+                yield request["id"], answer, "stop" if ended else "length", seconds
 
     def _load(self, folder: str) -> None:
         if folder == self._folder and self._model is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,11 @@ class VllmEngine:
             result.append([entry[token].logprob for token, entry in zip(sequence[1:], entries, strict=True)])
         return result
 
-    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str]]:
-        """Greedy answers as they finish. Prompts are ordered so that shared prefixes are computed once."""
+    def generate(self, job: SampleJob, requests: list[dict[str, Any]]) -> Iterator[tuple[str, list[int], str, float]]:
+        """Greedy answers as they finish. Prompts are ordered so that shared prefixes are computed once.
+
+        Seconds run from the start of the step that gave an answer its first token: waiting for a place is not counted.
+        """
         from vllm import SamplingParams
 
         parameters = SamplingParams(
@@ -109,12 +113,16 @@ class VllmEngine:
         for request in sorted(requests, key=lambda request: request["prompt_ids"]):
             prompt = {"prompt_token_ids": list(request["prompt_ids"])}
             engine.add_request(request["id"], prompt, parameters.clone(), lora_request=self._request)
+        taken: dict[str, float] = {}
         while engine.has_unfinished_requests():
+            step_started = time.monotonic()
             for output in engine.step():
+                taken.setdefault(output.request_id, step_started)
                 if output.finished:
                     answer = output.outputs[0]
                     finish = "stop" if answer.finish_reason == "stop" else "length"
-                    yield output.request_id, list(answer.token_ids), finish
+                    seconds = time.monotonic() - taken.pop(output.request_id)
+                    yield output.request_id, list(answer.token_ids), finish, seconds
 
     def _adapter(self, run: str, checkpoint: Path) -> Any:
         from vllm.lora.request import LoRARequest

@@ -7,9 +7,9 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 |---|---|---|
 | mean_and_error(scores) | (mean, standard error) | ddof=1 |
 | mean_interval(scores, clusters) | (low, high), Student | Liang-Zeger when clustered |
-| clustered_standard_error(scores, clusters) | standard error | Miller 2024; Liang, Zeger 1986 (CR1) |
+| clustered_standard_error(scores, clusters, correction) | standard error, CR1 or CR0 | Miller 2024; Liang, Zeger 1986 |
 | seed_variance(scores) | SeedVariance, k - 1 degrees; one seed: "not measured" | Student |
-| wilson_interval(successes, n) | (low, high) | Wilson 1927 |
+| wilson_interval(successes, n, continuity) | (low, high) | Wilson 1927; Newcombe 1998 |
 | clustered_wilson_interval(scores, clusters) | (low, high) at the effective n | Korn, Graubard 1998 |
 | clopper_pearson_interval(successes, n) | (low, high) | Clopper, Pearson 1934 |
 | binary_counts(scores) | (successes, graded) | |
@@ -18,7 +18,7 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | paired_difference(a, b, clusters) | PairedDifference: mean, error, t interval, p | Miller 2024 |
 | paired_interval(a, b, clusters) | (low, high): Tango, design effect, or t | Tango 1998; Rao, Scott 1992 |
 | paired_p_value(a, b, clusters) | two-sided p that agrees with paired_interval | the same |
-| mcnemar_exact(b, c) | two-sided p | binomial |
+| mcnemar_exact(b, c, mid_p) | two-sided p | binomial |
 | tango_interval(b, c, n) | (low, high) of (b - c) / n | Tango 1998 |
 | tango_p_value(b, c, n, difference) | one-sided (p of >=, p of <=) | Tango 1998 |
 | non_inferiority(candidate, baseline, margin, clusters) | NonInferiority: PASS, FAIL, INCONCLUSIVE | Blackwelder 1982 |

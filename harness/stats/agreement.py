@@ -1,10 +1,11 @@
 """Labels of several raters in, chance-corrected agreement with its interval out.
 
-Sources: Cohen 1960 and Fleiss, Cohen and Everitt 1969 (the standard error, computed by statsmodels); Fleiss 1971 for
-many raters, with a jackknife error over items. Labels are any hashable values; an item that a rater left out (None or
-NaN) is excluded and counted. Known differences: agreement of raters who all use one label is undefined, and is None
-here; where the raters agree on every item the error is 0, and the lower limit comes from Clopper-Pearson on the
-observed agreement.
+Sources: Cohen 1960 and Fleiss, Cohen and Everitt 1969 (the standard error that does not assume kappa = 0); Fleiss 1971
+for many raters, with a jackknife error over items. Kappa is unweighted: every disagreement counts the same. Labels are
+any hashable values; an item that a rater left out (None or NaN) is excluded and counted. Known differences: agreement
+of raters who all use one label is undefined, and is None here; against a rater who uses one label it is 0 whatever the
+other does, and has no interval; where the raters agree on every item, or on none, the error is 0, and the limit on the
+open side comes from Clopper-Pearson on the observed agreement.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from harness.stats.proportions import clopper_pearson_interval
 
 @dataclass(frozen=True, kw_only=True)
 class Kappa:
-    """Chance-corrected agreement. `kappa` and the interval are None when one label is all that was ever used."""
+    """Chance-corrected agreement. `kappa` is None when one label is all that was ever used; the interval also when one
+    rater used one label only."""
 
     kappa: float | None
     standard_error: float | None
@@ -41,8 +43,6 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float 
 
     Raises ValueError on unequal lengths and when no item was labelled by both.
     """
-    from statsmodels.stats.inter_rater import cohens_kappa
-
     if len(a) != len(b):
         raise ValueError(f"two raters label the same items, got {len(a)} and {len(b)} labels")
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (_missing(x) or _missing(y))]
@@ -54,9 +54,9 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float 
     shares = table / len(pairs)
     observed, expected = float(np.trace(shares)), float(shares.sum(axis=0) @ shares.sum(axis=1))
     error = None
-    if expected < 1.0 - 1e-12:
-        variance = float(cohens_kappa(table).var_kappa)
-        error = math.sqrt(max(variance, 0.0))
+    constant = min((table.sum(axis=axis) > 0).sum() for axis in (0, 1)) == 1
+    if expected < 1.0 - 1e-12 and not constant:
+        error = _asymptotic_error(shares, (observed - expected) / (1.0 - expected), expected, len(pairs))
     return _kappa(observed, expected, error, (len(pairs), len(a) - len(pairs)), confidence)
 
 
@@ -123,9 +123,11 @@ def _kappa(observed: float, expected: float, error: float | None, counts: tuple[
     low = high = None
     if kappa is not None and observed >= 1.0 - 1e-12:
         low, high = (clopper_pearson_interval(n, n, confidence)[0] - expected) / (1.0 - expected), 1.0
+    elif kappa is not None and error is not None and observed <= 1e-12:
+        low, high = kappa, (clopper_pearson_interval(0, n, confidence)[1] - expected) / (1.0 - expected)
     elif kappa is not None and error is not None:
         reach = float(norm.isf(alpha / 2.0)) * error
-        low, high = kappa - reach, min(1.0, kappa + reach)
+        low, high = max(-1.0, kappa - reach), min(1.0, kappa + reach)
     return Kappa(
         kappa=kappa,
         standard_error=error if kappa is not None else None,
@@ -136,6 +138,17 @@ def _kappa(observed: float, expected: float, error: float | None, counts: tuple[
         n=n,
         excluded=excluded,
     )
+
+
+def _asymptotic_error(shares: FloatArray, kappa: float, expected: float, n: int) -> float:
+    """Fleiss, Cohen and Everitt 1969, equation 13. Written out: statsmodels divides by 0 where a rater uses one label."""
+    rows, columns = shares.sum(axis=1), shares.sum(axis=0)
+    agreed = np.diag(shares)
+    diagonal = float((agreed * (1.0 - (rows + columns) * (1.0 - kappa)) ** 2).sum())
+    margins = (columns[:, None] + rows[None, :]) ** 2
+    rest = (1.0 - kappa) ** 2 * float((shares * margins).sum() - (agreed * np.diag(margins)).sum())
+    variance = (diagonal + rest - (kappa - expected * (1.0 - kappa)) ** 2) / (n * (1.0 - expected) ** 2)
+    return math.sqrt(max(variance, 0.0))
 
 
 def _jackknife_error(table: FloatArray, agreement: FloatArray) -> float | None:

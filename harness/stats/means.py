@@ -8,6 +8,7 @@ as statsmodels and Inspect do); Miller's equation lacks it. With clusters of one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +29,19 @@ def mean_and_error(scores: Scores) -> tuple[float, float]:
     return float(values.mean()), float(sem(values, ddof=1))
 
 
-def clustered_standard_error(scores: Scores, clusters: Clusters) -> float:
-    """Standard error of the mean when items of one cluster are correlated (Liang and Zeger 1986, CR1).
+def clustered_standard_error(scores: Scores, clusters: Clusters, correction: Literal["CR1", "CR0"] = "CR1") -> float:
+    """Standard error of the mean when items of one cluster are correlated (Liang and Zeger 1986).
 
-    sqrt(G / (G - 1) * sum over clusters of (sum of residuals)^2) / n. A cluster label of None or "" makes an item its
-    own cluster. Raises ValueError below two graded clusters.
+    CR1: sqrt(G / (G - 1) * sum over clusters of (sum of residuals)^2) / n, as statsmodels and Stata for a mean; CR0
+    without the factor, as Miller 2024 writes it. A cluster label of None or "" makes an item its own cluster. Raises
+    ValueError below two graded clusters.
     """
+    if correction not in ("CR1", "CR0"):
+        raise ValueError(f"correction is 'CR1' or 'CR0', got {correction!r}")
     values, codes = graded_arrays(scores, clusters)
-    return cluster_error(values, codes)
+    error = cluster_error(values, codes)
+    num_clusters = int(codes.max()) + 1
+    return error if correction == "CR1" else error * ((num_clusters - 1) / num_clusters) ** 0.5
 
 
 def mean_interval(scores: Scores, clusters: Clusters | None = None, confidence: float = 0.95) -> tuple[float, float]:

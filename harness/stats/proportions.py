@@ -12,9 +12,29 @@ from harness.stats.inputs import Clusters, Scores, count, fraction, graded_array
 from harness.stats.means import cluster_error
 
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """(low, high) of Wilson's score interval, without continuity correction; (0, 1) at n = 0."""
-    return _interval(successes, n, confidence, "wilson")
+def wilson_interval(successes: int, n: int, confidence: float = 0.95, continuity: bool = False) -> tuple[float, float]:
+    """(low, high) of Wilson's score interval; (0, 1) at n = 0.
+
+    `continuity` corrects for continuity (Newcombe 1998, method 4, what R's prop.test gives): wider, nearer to exact.
+    """
+    if not continuity:
+        return _interval(successes, n, confidence, "wilson")
+    from scipy.stats import norm
+
+    _interval(successes, n, confidence, "wilson")  # refuses impossible counts
+    hits, total = count(successes, "successes"), count(n, "n")
+    if total == 0:
+        return 0.0, 1.0
+    z = float(norm.isf((1.0 - confidence) / 2.0))
+    share = hits / total
+
+    def reach(sign: float) -> float:
+        return z * (z * z - sign * 2.0 - 1.0 / total + 4.0 * share * (total * (1.0 - share) + sign)) ** 0.5
+
+    centre, width = 2.0 * hits + z * z, 2.0 * (total + z * z)
+    low = 0.0 if hits == 0 else max(0.0, (centre - 1.0 - reach(1.0)) / width)
+    high = 1.0 if hits == total else min(1.0, (centre + 1.0 + reach(-1.0)) / width)
+    return low, high
 
 
 def clustered_wilson_interval(

@@ -29,7 +29,7 @@ def item_set(outcomes: Sequence[str], name: str = "baseline run", **more: object
 def evaluator(found: ItemSet) -> Evaluate:
     """Answers from `found`, only what is asked."""
 
-    def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
+    def evaluate(checkpoint: str, baseline: ItemSet, item_ids: Sequence[str]) -> ItemSet:
         wanted = set(item_ids)
         return replace(found, name=checkpoint, items=tuple(item for item in found.items if item.id in wanted))
 

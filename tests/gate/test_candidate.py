@@ -74,7 +74,7 @@ def test_a_failed_run_a_missing_scorer_and_another_task_are_errors(tmp_path: Pat
     with pytest.raises(UserError, match="no other scores"):
         run_items(folder / "full", scorer="other")
     with pytest.raises(UserError, match="is of task 'sql'"):
-        evaluate(str(folder / "full"), "math", ["test-0"])
+        evaluate(str(folder / "full"), item_set([], task="math"), ["test-0"])
     write_json(folder / "full" / "failure.json", {"stage": "train", "reason": "loss is not finite"})
     with pytest.raises(UserError, match="loss is not finite"):
         run_items(folder / "full")
@@ -90,11 +90,11 @@ def test_any_other_checkpoint_is_sampled_by_the_sweep(tmp_path: Path, monkeypatc
     module = ModuleType("harness.checkpoint")
     asked = SimpleNamespace(ids=())
 
-    def evaluate_checkpoint(checkpoint: str, task: str, item_ids: list[str]) -> object:
+    def evaluate_checkpoint(checkpoint: str, baseline: object, item_ids: list[str], **places: object) -> object:
         asked.ids = tuple(item_ids)
         return item_set(["right"], name=checkpoint)
 
     module.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "harness.checkpoint", module)
-    assert evaluate(str(tmp_path), "sql", ["q0"]).name == str(tmp_path)
+    assert evaluate(str(tmp_path), item_set(["right"]), ["q0"]).name == str(tmp_path)
     assert asked.ids == ("q0",)

@@ -23,6 +23,7 @@ from harness.gate_policy import (
     load_policy,
     single_check_policy,
 )
+from harness.gate_render import as_text
 from harness.items import ItemSet
 from tests.gate.material import VERSIONS, blessed, evaluator, item, item_set
 
@@ -51,6 +52,28 @@ def test_ten_identical_items_are_inconclusive_with_the_items_needed(tmp_path: Pa
     assert verdict.decision == "INCONCLUSIVE"
     assert verdict.further_items is not None
     assert verdict.further_items > 100
+
+
+def test_few_clusters_say_little_about_new_ones_and_more_about_themselves(tmp_path: Path) -> None:
+    same = item_set([], items=tuple(item(n, cluster=f"db{n % 8}") for n in range(400)))
+    path = bless(same, tmp_path / "sql.json")
+    about_new = run_gate("new", single_check_policy("sql", path, 0.02), evaluator(same))
+    about_these = run_gate("new", single_check_policy("sql", path, 0.02, generalise_to="items"), evaluator(same))
+    assert (about_new.decision, about_these.decision) == ("INCONCLUSIVE", "PASS")
+    assert "more clusters" in as_text(about_new)
+    assert "not new ones" in about_these.error_rule
+
+
+def test_seconds_of_two_devices_do_not_compare(tmp_path: Path) -> None:
+    def timed(device: str, jitter: float = 0.0) -> ItemSet:
+        items = tuple(item(n, latency_s=1.0 + n % 7 + jitter * (n % 3)) for n in range(60))
+        return item_set([], items=items, setting={"device": device})
+
+    path = bless(timed("cpu (x86_64)"), tmp_path / "sql.json")
+    policy = policy_of(path, Check(metric="latency", limit=MaxRatio(value=1.2)))
+    verdict = run_gate("new", policy, evaluator(timed("cuda (x86_64)")))
+    assert (verdict.decision, "seconds do not compare" in verdict.problems[0]) == ("CANNOT_COMPARE", True)
+    assert run_gate("new", policy, evaluator(timed("cpu (x86_64)", 0.01))).decision == "PASS"
 
 
 def damaged(**changes: Any) -> ItemSet:
@@ -85,7 +108,7 @@ def test_what_cannot_be_compared_is_not_pass_and_is_named(tmp_path: Path, candid
 
 
 def test_a_corrupt_checkpoint_cannot_be_compared(tmp_path: Path) -> None:
-    def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
+    def evaluate(checkpoint: str, baseline: ItemSet, item_ids: Sequence[str]) -> ItemSet:
         raise OSError("header of adapter_model.safetensors is too large")
 
     verdict = run_gate("new", blessed(tmp_path, MOSTLY_RIGHT), evaluate)
@@ -238,9 +261,9 @@ def test_until_decided_stops_early_on_a_clear_case_and_asks_no_item_twice(tmp_pa
     asked: list[str] = []
     worse = item_set(["wrong"] * 1000)
 
-    def evaluate(checkpoint: str, task: str, item_ids: Sequence[str]) -> ItemSet:
+    def evaluate(checkpoint: str, baseline: ItemSet, item_ids: Sequence[str]) -> ItemSet:
         asked.extend(item_ids)
-        return evaluator(worse)(checkpoint, task, item_ids)
+        return evaluator(worse)(checkpoint, baseline, item_ids)
 
     policy = blessed(tmp_path, ["right"] * 1000)
     verdict = run_gate("new", policy, evaluate, until_decided=True)
@@ -298,6 +321,7 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
         ("baseline: results/baselines/sql.json", "baseline: 3", "needs `baseline`"),
         ("tasks:", "tusks:", "did you mean 'tasks'"),
         ("confidence: 0.9", "confidence: 95", "confidence is in"),
+        ("confidence: 0.9", "generalise_to: databases", "clusters or items"),
         ("  sql:", "  sql: [", "YAML"),
     ],
 )

@@ -19,7 +19,7 @@ from harness.baseline import read_baseline
 
 @pytest.fixture(scope="session")
 def gate_evaluate():
-    def evaluate(checkpoint, task, item_ids):
+    def evaluate(checkpoint, baseline, item_ids):
         if checkpoint == "corrupt":
             raise OSError("not a safetensors file")
         found = read_baseline(Path("results/baselines/sql.json"))

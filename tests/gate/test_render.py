@@ -52,7 +52,7 @@ def verdicts(folder: Path) -> dict[str, Verdict]:
         ]
         return [replace(row, latency_s=(row.latency_s or 1) * (1.1 + 0.01 * (n % 4))) for n, row in enumerate(changed)]
 
-    def raises(checkpoint: str, task: str, item_ids: object) -> object:
+    def raises(checkpoint: str, baseline: object, item_ids: object) -> object:
         raise ValueError(HOSTILE[0] + HOSTILE[3])
 
     found = {

@@ -87,6 +87,13 @@ def test_mcnemar_equals_enumerating_every_sign(b: int, c: int) -> None:
     assert stats.mcnemar_exact(b, c) == pytest.approx(min(1.0, expected))
 
 
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (5, 5), (3, 9), (9, 3), (0, 12), (6, 1)])
+def test_the_mid_p_counts_half_of_the_observed_table(b: int, c: int) -> None:
+    mass = [math.comb(b + c, k) / 2 ** (b + c) for k in range(b + c + 1)]
+    half = sum(mass[: min(b, c)]) + mass[min(b, c)] / 2
+    assert stats.mcnemar_exact(b, c, mid_p=True) == pytest.approx(min(1.0, 2 * half) if b + c else 1.0)
+
+
 def test_counts_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot exceed n"):
         stats.tango_interval(3, 3, 5)

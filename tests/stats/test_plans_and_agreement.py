@@ -118,6 +118,34 @@ def test_items_a_rater_left_out_are_excluded_and_counted() -> None:
         stats.cohen_kappa([None], [1])
 
 
+def test_cohen_kappa_and_its_error_equal_statsmodels() -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    generator = np.random.default_rng(21)
+    for num_labels in (2, 3, 5):
+        a = generator.integers(0, num_labels, 80)
+        b = np.where(generator.random(80) < 0.6, a, generator.integers(0, num_labels, 80))
+        table = np.zeros((num_labels, num_labels))
+        np.add.at(table, (a, b), 1)
+        theirs, ours = cohens_kappa(table), stats.cohen_kappa(a.tolist(), b.tolist())
+        assert (ours.kappa, ours.standard_error) == pytest.approx((theirs.kappa, theirs.std_kappa))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kappa", "high_is_known"),
+    [
+        (["x", "x"], ["x", "y"], 0.0, False),  # against a constant rater kappa is 0 whatever the other does
+        (["x", "x", "x"], ["y", "y", "y"], 0.0, False),
+        (["x", "y"], ["y", "x"], -1.0, True),
+    ],
+)
+def test_a_kappa_without_spread_is_not_certainty(a: list[str], b: list[str], kappa: float, high_is_known: bool) -> None:
+    result = stats.cohen_kappa(a, b)
+    assert result.kappa == pytest.approx(kappa)
+    assert (result.high is not None) == high_is_known
+    assert result.high is None or result.high > kappa + 0.5
+
+
 def test_fleiss_kappa_matches_fleiss_1971_style_table() -> None:
     # the table of 10 subjects, 14 raters and 5 categories in the article on Fleiss' kappa: 0.210
     table = [

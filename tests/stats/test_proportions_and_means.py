@@ -51,6 +51,14 @@ def test_the_intervals_match_newcombe_1998_table_1() -> None:
     assert stats.clopper_pearson_interval(1, 29) == pytest.approx((0.0009, 0.1776), abs=5e-5)
 
 
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2535, 0.3682), (15, 148, 0.0598, 0.1644), (0, 20, 0.0, 0.2005), (1, 29, 0.0018, 0.1963)],
+)
+def test_the_continuity_correction_is_newcombes_method_4(successes: int, n: int, low: float, high: float) -> None:
+    assert stats.wilson_interval(successes, n, continuity=True) == pytest.approx((low, high), abs=5e-5)
+
+
 def test_nothing_observed_leaves_everything_possible() -> None:
     assert stats.wilson_interval(0, 0) == (0.0, 1.0)
     assert stats.clopper_pearson_interval(0, 0) == (0.0, 1.0)
@@ -108,6 +116,7 @@ def test_clustered_error_is_miller_2024_up_to_its_stated_factor() -> None:
         (scores[i] - mean) * (scores[j] - mean) for i in range(n) for j in range(n) if clusters[i] == clusters[j]
     )
     assert stats.clustered_standard_error(scores, clusters) == pytest.approx(math.sqrt(variance * 4 / 3) / n)
+    assert stats.clustered_standard_error(scores, clusters, correction="CR0") == pytest.approx(math.sqrt(variance) / n)
 
 
 def test_clusters_of_one_give_the_plain_error() -> None:

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Unit = Literal[
-    "share", "points", "relative", "ratio", "count", "bytes", "seconds", "tokens/s", "rate", "kappa", "dollars", "text"
+    "share",
+    "points",
+    "size",
+    "relative",
+    "ratio",
+    "count",
+    "bytes",
+    "seconds",
+    "tokens/s",
+    "rate",
+    "kappa",
+    "dollars",
+    "text",
 ]
 Tone = Literal["answer", "unsure", "warning", "missing"]
 MINUS, MISSING = "\u2212", "\u2013"
@@ -126,6 +138,7 @@ def _seconds(value: float) -> str:
 WRITTEN: dict[Unit, Callable[[float], str]] = {
     "share": lambda x: f"{100 * x:.1f} %",
     "points": lambda x: f"{_signed(100 * x)} points",
+    "size": lambda x: f"{100 * x:.1f} points",
     "relative": lambda x: f"{_signed(100 * x)} %",
     "ratio": lambda x: f"{x:.3g} x",
     "count": _count,

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from harness import stats
-from harness.report.answer import Number, interval
+from harness.report.answer import Number, interval, known
 from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing, records
 
 UNSCORED_LIMIT = 0.01  # above it a run is not compared (DESIGN.md, "accounting is asserted")
@@ -187,6 +187,14 @@ def one_seed(runs: pd.DataFrame) -> pd.DataFrame:
 def fair_split(*runs: pd.Series[Any]) -> str:
     """ "test" when every run has a test score, else "validation"."""
     return "test" if all(not is_missing(run["test_score"]) for run in runs) else "validation"
+
+
+def score_number(run: Any, split: str) -> Number:
+    """A run's score on a split with its interval, as the table has it."""
+    low, high = known(run[f"{split}_low"]), known(run[f"{split}_high"])
+    n = known(run[f"{split}_n"])
+    return Number(name=str(run["label"]), value=known(run[f"{split}_score"]), unit="share", low=low, high=high,
+                  n=None if n is None else int(n))  # fmt: skip
 
 
 def split_sentence(split: str) -> str:

@@ -14,13 +14,15 @@ from harness.core import OUTCOMES
 from harness.report.answer import Finding, display, rate
 from harness.report.data import METHOD_WORDS, ReportData
 from harness.report.plots_cost import cost_figure, curves_figure
-from harness.report.svg import MARKERS, TOKENS, Picture, label, picture, quiet
+from harness.report.svg import MARKERS, TOKENS, WIDTH, Picture, label, picture, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 Rows = Sequence[Mapping[str, Any]]
+LETTERS_ACROSS = 52  # of the small print, over the whole width of the stacked bars
+SHORTEST_LABEL = 7  # letters of a cut reason that can still be told
 STATUS_TOKENS = {"pass": "right", "warn": "wrong", "fail": "alert"}
 
 
@@ -48,7 +50,7 @@ def change_figure(finding: Finding) -> Picture:
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, handletextpad=0.1, columnspacing=1.2)
         quiet(axes, "x")
 
-    return picture(finding.key, "Items by outcome and reason", draw, (6.6, 1.1 + 0.52 * len(names)))
+    return picture(finding.key, "Items by outcome and reason", draw, (WIDTH, 1.1 + 0.52 * len(names)))
 
 
 def _stack(axes: Axes, at: int, rows: Rows) -> None:
@@ -59,8 +61,10 @@ def _stack(axes: Axes, at: int, rows: Rows) -> None:
             opacity = max(0.35, 1.0 - 0.2 * number)
             axes.barh(at, row["share"], left=left, height=0.62, color=TOKENS[word], alpha=opacity, linewidth=0)
             axes.plot([left + row["share"]] * 2, [at - 0.31, at + 0.31], color=TOKENS["card"], linewidth=0.8)
-            if row["share"] > 0.115:
-                text = f"{100 * row['share']:.0f} %" if word == "right" else label(row["why"].replace("_", " "), 14)
+            text = f"{100 * row['share']:.0f} %" if word == "right" else row["why"].replace("_", " ")
+            room = int(row["share"] * LETTERS_ACROSS)
+            if room >= min(len(text), SHORTEST_LABEL):  # a label that does not fit would lie over its neighbours
+                text = label(text, room)
                 colour = "#fefefe" if opacity > 0.55 and word != "wrong" else "#101316"
                 axes.text(left + row["share"] / 2, at, text, ha="center", va="center", color=colour, fontsize=7.8)
             left += row["share"]
@@ -73,16 +77,17 @@ def gap_figure(finding: Finding) -> Picture:
         axes = canvas.subplots()
         for margin, opacity in ((0.03, 0.5), (0.01, 1.0)):
             axes.axvspan(-margin, margin, color=TOKENS["rule"], alpha=opacity, linewidth=0)
-            axes.text(margin, -0.62, f" {100 * margin:.0f} %", color=TOKENS["muted"], fontsize=7.5, va="top")
         axes.axvline(0, color=TOKENS["muted"], linewidth=0.9)
         _intervals(axes, finding.rows, "gap", lambda row: TOKENS["lora"])
         reach = max([0.045, *(abs(row[key]) * 1.12 for row in finding.rows for key in ("low", "high"))])
         axes.set_xlim(-reach, reach)
         axes.xaxis.set_major_formatter(lambda value, place: display(value, "relative"))
-        axes.set_xlabel("LoRA below full  \u2190   relative gap   \u2192  LoRA above full")
+        axes.set_xlabel("LoRA below full  \u2190  relative gap  \u2192  LoRA above full; shaded: within 1 % and 3 %")
         quiet(axes, "x")
 
-    return picture(finding.key, "Relative gap of LoRA to full fine-tuning", draw, (6.6, 1.5 + 0.36 * len(finding.rows)))
+    return picture(
+        finding.key, "Relative gap of LoRA to full fine-tuning", draw, (WIDTH, 1.5 + 0.36 * len(finding.rows))
+    )
 
 
 def learning_rate_figure(finding: Finding) -> Picture:
@@ -104,7 +109,7 @@ def learning_rate_figure(finding: Finding) -> Picture:
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    return picture(finding.key, "Validation score by rank and learning rate", draw, (6.6, 1.0 + 0.5 * len(lines)))
+    return picture(finding.key, "Validation score by rank and learning rate", draw, (WIDTH, 1.0 + 0.5 * len(lines)))
 
 
 def _cell(axes: Axes, at: tuple[int, int], row: Mapping[str, Any]) -> None:
@@ -152,7 +157,7 @@ def rank_figure(finding: Finding) -> Picture:
         axes.set_xlabel("rank")
         _score_axis(axes)
 
-    return picture(finding.key, "Validation score by rank", draw, (6.6, 3.0))
+    return picture(finding.key, "Validation score by rank", draw, (WIDTH, 3.0))
 
 
 def style_figure(finding: Finding) -> Picture:
@@ -172,7 +177,7 @@ def style_figure(finding: Finding) -> Picture:
         axes.legend(loc="best")
         _score_axis(axes)
 
-    return picture(finding.key, "Validation score by prompt style and learning rate", draw, (6.6, 3.0))
+    return picture(finding.key, "Validation score by prompt style and learning rate", draw, (WIDTH, 3.0))
 
 
 def slices_figure(finding: Finding) -> Picture:
@@ -187,7 +192,7 @@ def slices_figure(finding: Finding) -> Picture:
         axes.set_xlabel(f"points: {label(first['b'], 28)} ahead  \u2190  \u2192  {label(first['a'], 28)} ahead")
         quiet(axes, "x")
 
-    return picture(finding.key, "Difference by tag, paired", draw, (6.6, 1.1 + 0.3 * len(finding.rows)))
+    return picture(finding.key, "Difference by tag, paired", draw, (WIDTH, 1.1 + 0.3 * len(finding.rows)))
 
 
 def context_figure(finding: Finding) -> Picture:
@@ -200,7 +205,7 @@ def context_figure(finding: Finding) -> Picture:
         axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
         quiet(axes, "x")
 
-    return picture(finding.key, "Score beside other models and sweeps", draw, (6.6, 0.9 + 0.34 * len(finding.rows)))
+    return picture(finding.key, "Score beside other models and sweeps", draw, (WIDTH, 0.9 + 0.34 * len(finding.rows)))
 
 
 def trust_figure(finding: Finding) -> Picture:
@@ -217,7 +222,7 @@ def trust_figure(finding: Finding) -> Picture:
         axes.set_ylim(len(finding.rows) - 0.5, -0.5)
         axes.set_axis_off()
 
-    return picture(finding.key, "The certificate, check by check", draw, (6.6, 0.3 + 0.25 * len(finding.rows)))
+    return picture(finding.key, "The certificate, check by check", draw, (WIDTH, 0.3 + 0.25 * len(finding.rows)))
 
 
 def train_size_figure(finding: Finding) -> Picture:
@@ -236,7 +241,7 @@ def train_size_figure(finding: Finding) -> Picture:
         axes.legend(loc="best")
         _score_axis(axes)
 
-    return picture(finding.key, "Validation score by training examples", draw, (6.6, 3.0))
+    return picture(finding.key, "Validation score by training examples", draw, (WIDTH, 3.0))
 
 
 def _curve(axes: Axes, rows: Rows, x: str, token: str, name: str) -> None:

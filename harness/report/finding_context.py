@@ -57,7 +57,7 @@ def cost(data: ReportData) -> Finding:
                 if not is_missing(run[column])
             ]
     serving = _serving(data)
-    sentences += [_serving_sentence(serving)] if serving else ["Serving speed was not measured."]
+    sentences += [_serving_sentence(data)] if serving else ["Serving speed was not measured."]
     return Finding(
         number=6,
         key=key,
@@ -94,12 +94,25 @@ def _serving(data: ReportData) -> tuple[Number, ...]:
     )
 
 
-def _serving_sentence(serving: tuple[Number, ...]) -> str:
+ROUTES = {
+    "base": "base has no checkpoint",
+    "adapter": "adapter is one base with many adapters",
+    "merged": "merged has the adapter folded into the weights",
+    "in place": "in place loads a full checkpoint over the base",
+    "rebuilt": "rebuilt loads a full checkpoint into the running engine",
+    "fresh engine": "fresh engine starts on the full checkpoint",
+}
+
+
+def _serving_sentence(data: ReportData) -> str:
+    """What the measured routes are. Speeds are of a batch of answers, which are not equally long in all runs."""
+    known_routes = set(data.runs.loc[data.runs["sample_tokens_per_second"].notna(), "sample_route"].dropna())
+    told = [text for route, text in ROUTES.items() if route in known_routes]
+    if len(told) < 2:
+        return "Only one serving route was used, so routes cannot be compared."
     return (
-        "Serving speed is the median over the runs of a route: adapter is one base with many adapters, merged has the "
-        "adapter folded into the weights, fresh engine loads the whole checkpoint."
-        if len(serving) > 1
-        else "Only one serving route was used, so routes cannot be compared."
+        f"Serving speed is the median over the runs of a route: {'; '.join(told)}. Routes compare only as far as their "
+        "answers are alike: long ones keep a batch full for longer."
     )
 
 
@@ -295,5 +308,5 @@ def _trust_numbers(data: ReportData) -> list[Number]:
         except ValueError:  # too few items to see any difference
             smallest = None
         name = "smallest detectable difference on validation (80 % power)"
-        numbers.append(Number(name=name, value=smallest, unit="points", n=compared.n))
+        numbers.append(Number(name=name, value=smallest, unit="size", n=compared.n))
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from harness.report.comparison import (
     items_needed_sentence,
     more_items_for_margin,
     relative_gap,
+    score_number,
     split_sentence,
 )
 from harness.report.data import TRAINED, ReportData
@@ -52,8 +54,8 @@ def what_changed(data: ReportData) -> Finding:
         tone="answer" if compared.decided else "unsure",
         sentences=(*_change_sentences(data, (base, trained), split, compared, won), split_sentence(split)),
         numbers=(
-            Number(name=f"{base['label']}", value=compared.b, unit="share", n=compared.n),
-            Number(name=f"{trained['label']}", value=compared.a, unit="share", n=compared.n),
+            score_number(base, split),
+            score_number(trained, split),
             compared.number,
             _format_share(data, base, split),
             _format_share(data, trained, split),
@@ -69,20 +71,32 @@ def _base_like(data: ReportData, trained: pd.Series[Any]) -> pd.Series[Any] | No
     return done.iloc[0] if not done.empty else best(data, "base")
 
 
-def _won(data: ReportData, base: pd.Series[Any], trained: pd.Series[Any], split: str) -> tuple[int, int]:
-    """(items the base failed on format, items it failed at all) among those that only the trained run got right."""
+@dataclass(frozen=True, kw_only=True)
+class _Won:
+    """Of the items that only the trained run got right, how many the base had failed on format, with an interval."""
+
+    on_format: int
+    n: int
+    low: float
+    high: float
+
+
+def _won(data: ReportData, base: pd.Series[Any], trained: pd.Series[Any], split: str) -> _Won:
     before, after = data.outcomes(base["run"], split)["outcome"], data.outcomes(trained["run"], split)["outcome"]
     gained = before[before.index.isin(after.index[after == "right"]) & before.isin(("wrong", *FORMAT))]
-    return int(gained.isin(FORMAT).sum()), len(gained)
+    on_format = gained.isin(FORMAT).astype(float)
+    low, high = stats.clustered_wilson_interval(on_format.tolist(), data.clusters(gained.index))
+    return _Won(on_format=int(on_format.sum()), n=len(gained), low=low, high=high)
 
 
-def _change_verdict(compared: Comparison, won: tuple[int, int]) -> str:
+def _change_verdict(compared: Comparison, won: _Won) -> str:
     if not compared.decided:
         return "Cannot tell whether fine-tuning helped"
     if compared.high < 0:
         return "Fine-tuning made it worse"
-    low, high = stats.wilson_interval(*won)
-    return "Mostly the format" if low > 0.5 else "Mostly the answers" if high < 0.5 else "Both, in like parts"
+    return (
+        "Mostly the format" if won.low > 0.5 else "Mostly the answers" if won.high < 0.5 else "Both format and answers"
+    )
 
 
 def _change_sentences(
@@ -90,7 +104,7 @@ def _change_sentences(
     runs: tuple[pd.Series[Any], pd.Series[Any]],
     split: str,
     compared: Comparison,
-    won: tuple[int, int],
+    won: _Won,
 ) -> tuple[str, ...]:
     base, trained = runs
     text = (
@@ -100,11 +114,11 @@ def _change_sentences(
     )
     if not compared.decided:
         return text, items_needed_sentence(compared)
-    low, high = stats.wilson_interval(*won)
     origin = (
-        f"Of the {won[1]:,} items that fine-tuning won, {display(won[0] / won[1], 'share')} {interval(low, high)} had "
-        "no readable answer before; whether the base knew their answer cannot be seen. The others were read and wrong."
-        if won[1]
+        f"Of the {won.n:,} items that fine-tuning won, {display(won.on_format / won.n, 'share')} "
+        f"{interval(won.low, won.high)} had no readable answer before; whether the base knew their answer cannot be "
+        "seen. The others were read and wrong."
+        if won.n
         else "It won no item that the base had failed."
     )
     return text, origin
@@ -112,10 +126,10 @@ def _change_sentences(
 
 def _format_share(data: ReportData, run: pd.Series[Any], split: str) -> Number:
     outcomes = data.outcomes(run["run"], split)["outcome"]
-    bad, n = int(outcomes.isin(FORMAT).sum()), int((outcomes != "unscored").sum())
-    low, high = stats.wilson_interval(bad, n)
-    share = bad / n if n else None
-    return Number(name=f"format failures, {run['label']}", value=share, unit="share", low=low, high=high, n=n)
+    bad = outcomes[outcomes != "unscored"].isin(FORMAT).astype(float)
+    low, high = stats.clustered_wilson_interval(bad.tolist(), data.clusters(bad.index))
+    share = float(bad.mean()) if len(bad) else None
+    return Number(name=f"format failures, {run['label']}", value=share, unit="share", low=low, high=high, n=len(bad))
 
 
 def _reasons(data: ReportData, run: pd.Series[Any], split: str) -> list[Mapping[str, Any]]:
@@ -157,8 +171,8 @@ def lora_or_full(data: ReportData) -> Finding:
         numbers=(
             Number(name="relative gap", value=gap[0], unit="relative", low=gap[1], high=gap[2], n=compared.n),
             compared.number,
-            Number(name=str(lora["label"]), value=compared.a, unit="share", n=compared.n),
-            Number(name=str(full["label"]), value=compared.b, unit="share", n=compared.n),
+            score_number(lora, split),
+            score_number(full, split),
         ),
         rows=tuple(_gap_rows(data, lora, full)),
     )

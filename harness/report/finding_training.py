@@ -178,12 +178,7 @@ def rank_effect(data: ReportData) -> Finding:
         question=question,
         verdict=verdict,
         tone="answer" if tone else "unsure",
-        sentences=(
-            f"Each rank at its best learning rate: r{lowest['rank']:g} scores "
-            f"{display(lowest['validation_score'], 'share')}, the best, r{top['rank']:g}, "
-            f"{display(top['validation_score'], 'share')}.",
-            sentence,
-        ),
+        sentences=(_ranks_sentence(lowest, top), sentence),
         numbers=tuple(
             Number(
                 name=f"r{rank:g} over r{min(leaders):g}",
@@ -199,6 +194,13 @@ def rank_effect(data: ReportData) -> Finding:
             _score_row(run, method=run["method"], rank=known(run["rank"])) for run in [*leaders.values(), *context]
         ),
     )
+
+
+def _ranks_sentence(lowest: Any, top: Any) -> str:
+    low, high = (display(run["validation_score"], "share") for run in (lowest, top))
+    if lowest["run"] == top["run"]:
+        return f"Each rank at its best learning rate: the lowest, r{lowest['rank']:g}, scores highest, {low}."
+    return f"Each rank at its best learning rate: r{lowest['rank']:g} scores {low}, the best, r{top['rank']:g}, {high}."
 
 
 def _rank_verdict(
@@ -227,7 +229,10 @@ def prompt_style(data: ReportData) -> Finding:
     grid = _varied(data, ("prompt_style", "learning_rate"), "prompt_style")
     if grid.empty:
         return missing(
-            5, key, question, "One prompt style was trained and scored; give several in the sweep's `prompt_style`."
+            5,
+            key,
+            question,
+            "One prompt style was trained and scored; give several, such as PROMPT_STYLES=instruct,plain.",
         )
     styles = grid.groupby("prompt_style")["validation_score"].max().sort_values(ascending=False).index
     first, rivals = str(styles[0]), [str(style) for style in styles[1:]]

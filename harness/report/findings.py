@@ -7,13 +7,14 @@ The order is the reader's: what to ship, then why, then whether to believe it. N
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from harness.core import UserError
 from harness.report.answer import Finding, Number, display, interval, plural
+from harness.report.comparison import score_number
 from harness.report.data import ReportData, encodable_data, is_missing, records
 from harness.report.finding_context import context, cost, trust
 from harness.report.finding_hosted import hosted_models
@@ -122,9 +123,7 @@ def _headline(data: ReportData, chosen: Selection | None) -> Headline:
 
 
 def _score_number(run: Mapping[str, Any], split: str) -> Number:
-    low, high = float(run[f"{split}_low"]), float(run[f"{split}_high"])
-    return Number(name=f"{split} score", value=float(run[f"{split}_score"]), unit="share", low=low, high=high,
-                  n=int(run[f"{split}_n"]))  # fmt: skip
+    return replace(score_number(run, split), name=f"{split} score")
 
 
 def _choice_sentences(

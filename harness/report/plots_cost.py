@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.report.answer import Finding, Unit, display
 from harness.report.data import ReportData
-from harness.report.svg import MARKERS, TOKENS, Picture, label, picture, quiet
+from harness.report.svg import MARKERS, TOKENS, WIDTH, Picture, label, picture, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def cost_figure(finding: Finding) -> Picture:
         if len(panels) % 2 == 0:
             canvas.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
 
-    return picture(finding.key, "Score against cost", draw, (6.6, 0.4 + 2.05 * ((len(panels) + 1) // 2)))
+    return picture(finding.key, "Score against cost", draw, (WIDTH, 0.4 + 2.05 * ((len(panels) + 1) // 2)))
 
 
 def pareto_front(points: Sequence[tuple[float, float]], *, more_is_better: bool) -> list[int]:
@@ -71,10 +71,13 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], panel: tuple[str, str,
                          label=word, edgecolor=TOKENS["card"], linewidth=0.6)  # fmt: skip
     costs = [cost for cost, _ in points]
     if max(costs) / min(costs) > 20:
+        from matplotlib.ticker import LogLocator
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if max(costs) / min(costs) < 100 else (1,)))
         axes.minorticks_off()
     else:
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3)
     axes.xaxis.set_major_formatter(lambda value, place: display(value, unit))
     axes.set_title(title)
     axes.yaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f} %")
@@ -114,7 +117,7 @@ def curves_figure(data: ReportData) -> Picture | None:
         axes.legend(loc="upper right", ncols=1)
         quiet(axes)
 
-    return picture("learning-curves", "Learning curves, smoothed; a cross marks a failed run", draw, (6.6, 3.6))
+    return picture("learning-curves", "Learning curves, smoothed; a cross marks a failed run", draw, (WIDTH, 3.6))
 
 
 def _runs_with_curves(data: ReportData) -> list[tuple[Any, pd.DataFrame]]:

@@ -37,6 +37,7 @@ TOKENS = {
     "base": "#848d95",
     "other": "#6d8a3c",
 }
+WIDTH = 5.4  # inches: its 9 pt text is readable on a phone, where a figure is as wide as the screen
 MARKERS = {"base": "s", "lora": "o", "full": "D", "other": "^"}
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufffe\uffff]"

@@ -6,6 +6,7 @@ present them; computed by statsmodels. With n = 0 nothing is known and the inter
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from harness.stats.inputs import Clusters, Scores, count, fraction, graded_arrays, is_binary, score_array
@@ -29,7 +30,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95, continuity
     share = hits / total
 
     def reach(sign: float) -> float:
-        return z * (z * z - sign * 2.0 - 1.0 / total + 4.0 * share * (total * (1.0 - share) + sign)) ** 0.5
+        return z * math.sqrt(z * z - sign * 2.0 - 1.0 / total + 4.0 * share * (total * (1.0 - share) + sign))
 
     centre, width = 2.0 * hits + z * z, 2.0 * (total + z * z)
     low = 0.0 if hits == 0 else max(0.0, (centre - 1.0 - reach(1.0)) / width)

@@ -41,6 +41,7 @@ def sweep(
     data: Annotated[str | None, typer.Option(help="data sets of the task; several are several sweeps")] = None,
     data_path: Path | None = None,
     data_seed: Whole = None,
+    synthetic: Annotated[Path | None, typer.Option(help="a file of `harness author`, added to the data")] = None,
     model: Annotated[
         str | None, typer.Option(help="hub ids (owner/name, owner/name@revision), folders, built-in names")
     ] = None,
@@ -114,6 +115,7 @@ def sweep(
             allow_uncertified=allow_uncertified,
             workers=workers,
             hosted=hosted,
+            synthetic=synthetic,
             dry_run=dry_run,
         )
         _sweep_one(request)

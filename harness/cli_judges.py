@@ -84,6 +84,7 @@ def hosted_request(options: Mapping[str, Any]) -> Any:
 def add_verbs(app: typer.Typer) -> None:
     """Put the verbs of this file on the command line."""
     app.command("audit-judge")(with_judge(audit_judge))
+    app.command("author")(author)
     app.command("judge-demo")(judge_demo)
 
 
@@ -141,10 +142,45 @@ def audit_judge(
         typer.echo(f"kept in {kept}; `harness report {kept.parents[1]}` puts it into the report", err=True)
 
 
+def author(
+    task: Annotated[str, typer.Argument(help="sql, functional, math, or an installed task")],
+    kind: Annotated[str, typer.Argument(help="tables (contents for schemas without data), paraphrases or cases")],
+    output: Annotated[Path, typer.Option(help="a JSONL file for `harness sweep --synthetic`")],
+    model: Annotated[str, typer.Option(help="the hosted model that writes")] = "gpt-4o",
+    data: str = "builtin",
+    data_path: Path | None = None,
+    split: Annotated[str, typer.Option(help="train or validation; tables also test")] = "train",
+    items: Annotated[int, typer.Option(help="items to write about")] = 20,
+    per_item: Annotated[int, typer.Option(help="texts for each item")] = 1,
+    budget: Annotated[float, typer.Option(help="dollars; stops before it is passed")] = 5.0,
+    no_budget: Annotated[bool, typer.Option("--no-budget", help="no limit")] = False,
+    price: Annotated[str | None, typer.Option(help="MODEL=INPUT/OUTPUT, dollars per million tokens")] = None,
+) -> None:
+    """Synthetic material by a hosted model; what is kept passed the task's own checks and is labelled."""
+    from harness import authoring
+    from harness.core import SPLITS, DataRequest, UserError
+    from harness.hosted import HostedRequest, prices_from_text
+    from harness.registry import load_task
+
+    if split not in SPLITS:
+        raise UserError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
+    loaded = load_task(task)
+    sizes = {f"{name}_size": items if name == split else 1 for name in SPLITS}
+    examples = loaded.load(DataRequest(name=data, path=data_path, **sizes)).usable(split)[:items]  # type: ignore[arg-type]
+    hosted = HostedRequest(judges=(model,), budget_usd=None if no_budget else budget, prices=prices_from_text(price))
+    result = authoring.author(loaded, kind, examples, split, hosted, per_item)  # type: ignore[arg-type]  # checked there
+    authoring.write_authored(result, output)
+    for name, why in result.refused:
+        typer.echo(f"refused: {name}: {why}", err=True)
+    for sentence in result.told:
+        typer.echo(sentence, err=True)
+    typer.echo(f"{len(result.rows)} kept, {len(result.refused)} refused: {output}")
+
+
 def judge_demo(
     results: Annotated[Path, typer.Option(help="where sweeps lie")] = Path("results"),
     run: Annotated[Path | None, typer.Option(help="a run or a sweep of SQL; found by itself")] = None,
-    items: Annotated[int, typer.Option(help="answers to judge")] = 40,
+    items: Annotated[int, typer.Option(help="answers to judge")] = 32,
 ) -> None:
     """The path without a key: a local vLLM server with the built-in model as judge of SQL answers, and its audit."""
     from harness.audit_demo import demo

@@ -156,6 +156,19 @@ ScoreFunction = Callable[[Example, str], Mapping[str, Score]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableChecks:
+    """What a task whose items stand on tables asks of contents that someone else wrote for them.
+
+    `schema(example)` is table -> column -> declared type. `report(example, rows by table)` has `problem` ("" when the
+    rows can be used) and `mutants`, each with `kind`, `text` and whether it is told from gold by the rows (`mock`), by
+    one generated instance (`generated`) and by all of the task's own (`cover`). Used rows go to `meta["mock_tables"]`.
+    """
+
+    schema: Callable[[Example], Mapping[str, Mapping[str, str]]]
+    report: Callable[[Example, Mapping[str, Sequence[Sequence[Any]]]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A task as a value.
 
@@ -163,7 +176,7 @@ class Task:
     deterministic and takes hostile text: a bad answer is a low score with a reason, an exception is a bug.
     `unparsed_reasons` are the `why` words that mean "no answer could be read" (a format failure).
     `pair(row)` turns one line of `harness score` input (id, gold, and what the scorers need) into an Example and
-    raises ValueError saying which key is wrong.
+    raises ValueError saying which key is wrong. `tables` is for tasks whose items stand on tables.
     """
 
     name: str
@@ -181,6 +194,7 @@ class Task:
     max_new_tokens: int = 128
     score_timeout_s: float = 30.0
     judge_context: Callable[[Example], str] = lambda example: ""
+    tables: TableChecks | None = None
 
     def __post_init__(self) -> None:
         if not self.scorers:

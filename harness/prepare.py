@@ -45,6 +45,7 @@ class SweepRequest:
     allow_uncertified: bool = False
     workers: int | None = None
     hosted: HostedRequest = field(default_factory=HostedRequest)
+    synthetic: Path | None = None
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -84,6 +85,10 @@ def prepare(request: SweepRequest) -> Prepared:
     _check_styles(task, given.prompt_styles)
     models = _models(request)
     dataset = task.load(data_request(request))
+    if request.synthetic is not None:
+        from harness.authoring import with_synthetic
+
+        dataset = with_synthetic(dataset, request.synthetic)
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
         "task": f"{task.name} {task.version}",

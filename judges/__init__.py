@@ -8,7 +8,16 @@ Nothing here imports openai before a call is made.
 """
 
 from judges.audit import Audit, AuditRules, audit, audit_estimate
-from judges.author import add_synthetic, kill_rates, mock_tables, paraphrases, task_check, written_cases
+from judges.author import (
+    MockInstance,
+    SchemaRequest,
+    add_synthetic,
+    kill_rates,
+    mock_tables,
+    paraphrases,
+    task_check,
+    written_cases,
+)
 from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate
 from judges.batch import BatchError
 from judges.calls import Estimate, Spend
@@ -23,8 +32,8 @@ from judges.prices import Price
 
 __all__ = [
     "KEPT_EXACT", "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "BatchError", "Connection",
-    "Estimate", "Judge", "JudgeConfig", "JudgeItem", "Pair", "PairResult", "Price", "Shot", "Spend", "When",
-    "add_synthetic", "audit", "audit_estimate", "baseline", "baseline_estimate", "compare", "endpoint_name", "grade",
-    "is_asked", "judge", "judge_demo", "key_problem", "kill_rates", "load_labels", "local_server", "mock_tables",
-    "paraphrases", "task_check", "with_labels", "written_cases",
+    "Estimate", "Judge", "JudgeConfig", "JudgeItem", "MockInstance", "Pair", "PairResult", "Price", "SchemaRequest",
+    "Shot", "Spend", "When", "add_synthetic", "audit", "audit_estimate", "baseline", "baseline_estimate", "compare",
+    "endpoint_name", "grade", "is_asked", "judge", "judge_demo", "key_problem", "kill_rates", "load_labels",
+    "local_server", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

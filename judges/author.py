@@ -243,11 +243,13 @@ def task_check(task: Task, max_mutants: int = 20) -> Check:
     return check
 
 
-def add_synthetic(dataset: Dataset, written: Written, split: Split, *, allow_test: bool = False) -> Dataset:
-    """`dataset` with the kept examples in `split`, under a new revision that says so.
+def add_synthetic(
+    dataset: Dataset, kept: Sequence[Example], origins: Mapping[str, str], split: Split, *, allow_test: bool = False
+) -> Dataset:
+    """`dataset` with the `kept` examples in `split`, under a new revision that says so.
 
-    Raises UserError for the test split unless `allow_test`, and for an example whose origin is in another split: a
-    paraphrase of a test item in train is a leak.
+    Raises UserError for the test split unless `allow_test`, for an example without the tag "synthetic", and for one
+    whose origin is in another split: a paraphrase of a test item in train is a leak.
     """
     if split == "test" and not allow_test:
         raise UserError(
@@ -255,18 +257,21 @@ def add_synthetic(dataset: Dataset, written: Written, split: Split, *, allow_tes
             "or validation, or pass allow_test=True and report the items tagged 'synthetic' apart"
         )
     homes = {example.id: name for name in ("train", "validation", "test") for example in dataset.split(name)}
-    for example_id, origin in written.origins.items():
+    unlabelled = [example.id for example in kept if SYNTHETIC not in example.tags]
+    if unlabelled:
+        raise UserError(f"{len(unlabelled)} items are not tagged {SYNTHETIC!r}, the first is {unlabelled[0]!r}")
+    for example_id, origin in ((example.id, origins.get(example.id, "")) for example in kept):
         if homes.get(origin) != split:
             raise UserError(
                 f"synthetic example {example_id!r} comes from {origin!r}, which is in {homes.get(origin, 'no split')}, "
                 f"not in {split}; adding it would leak between splits"
             )
-    taken = sorted(set(homes) & {example.id for example in written.kept})
+    taken = sorted(set(homes) & {example.id for example in kept})
     if taken:
         raise UserError(f"{len(taken)} synthetic ids are already in the data set, the first is {taken[0]!r}")
-    revision = f"{dataset.revision}+synthetic-{digest([e.id for e in written.kept])}"
+    revision = f"{dataset.revision}+synthetic-{digest([e.id for e in kept])}"
     parts = {name: dataset.split(name) for name in ("train", "validation", "test")}
-    parts[split] = (*parts[split], *written.kept)
+    parts[split] = (*parts[split], *kept)
     return replace(dataset, revision=revision, train=parts["train"], validation=parts["validation"], test=parts["test"])
 
 

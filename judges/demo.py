@@ -33,7 +33,14 @@ def judge_demo(
         connection=Connection(base_url=base_url, max_concurrent=8, timeout_s=600.0),
     )
     show(f"Judging {len(items)} completions with {model} at {base_url}; no key is used and nothing is paid.")
-    rules = AuditRules(num_control_items=8, num_pairs=8)
-    result = audit(items, config, rules=rules)
+    told = {0}
+
+    def progress(done: int, total: int, usd: float) -> None:
+        quarter = 4 * done // max(1, total)
+        if quarter not in told:
+            told.add(quarter)
+            show(f"  {done} of {total} calls answered")
+
+    result = audit(items, config, rules=AuditRules(num_control_items=6, num_pairs=6), progress=progress)
     show(result.terminal())
     return result

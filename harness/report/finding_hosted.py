@@ -36,7 +36,9 @@ class _Told:
 
 def hosted_models(data: ReportData) -> Finding | None:
     """11: the judge's verdicts and the bill; None when no hosted model was asked."""
-    judges = [_judge(data, name) for name in judge_scorers(data)]
+    columns = judge_scorers(data)
+    judges = [_judge(data, name) for name in columns]
+    judges += [_audited(audit) for audit in data.audits if audit["column"] not in columns]
     if not judges and not data.hosted:
         return None
     costs = _costs(data)
@@ -89,10 +91,8 @@ def _fitness(
 ) -> tuple[str, Tone, str]:
     """(a few words, how to read them, the sentence behind them) on whether the judge may be believed."""
     if audit is not None:
-        fitness = str(audit["fitness"])
-        tone: Tone = {"fit": "answer", "not fit": "warning"}.get(fitness, "unsure")  # type: ignore[assignment]
-        reasons = "; ".join(str(reason) for reason in audit.get("reasons", [])) or "no objection"
-        return f"{judge} is {fitness}", tone, f"By its audit on {audit['num_labelled']} answers: {reasons}."
+        told = _audited(audit)
+        return told.verdict, told.tone, told.sentences[0]
     remedy = f"harness audit-judge measures {judge} with controls."
     if not everything or both.empty:
         return (
@@ -110,6 +110,17 @@ def _fitness(
     if kappa.low is None or kappa.low < MIN_KAPPA:
         return f"{judge} is not shown to be fit", "unsure", f"Too few answers to tell: {said}. {remedy}"
     return f"{judge} agrees with the exact scorer", "answer", f"Its controls are not known here: {said}. {remedy}"
+
+
+def _audited(audit: Mapping[str, Any]) -> _Told:
+    """What the audit of a judge says: its own report has the rest."""
+    fitness, kappa, judge = str(audit["fitness"]), audit["kappa"] or {}, str(audit["column"])
+    tone: Tone = "answer" if fitness == "fit" else "warning" if fitness == "not fit" else "unsure"
+    reasons = "; ".join(str(reason) for reason in audit["reasons"]) or "no objection"
+    number = Number(name=f"{judge}: kappa in its audit", value=kappa.get("kappa"), unit="kappa", low=kappa.get("low"),
+                    high=kappa.get("high"), n=kappa.get("n"))  # fmt: skip
+    sentence = f"By the audit of {judge} on {audit['num_labelled']} answers: {reasons}."
+    return _Told(verdict=f"{judge} is {fitness}", tone=tone, sentences=(sentence,), numbers=(number,))
 
 
 def _kappa(both: pd.DataFrame) -> stats.Kappa:

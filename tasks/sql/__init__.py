@@ -6,7 +6,8 @@ first needed."""
 
 from __future__ import annotations
 
-from harness.core import DataRequest, Dataset, Example, Task
+from harness.core import DataRequest, Dataset, Example, TableChecks, Task
+from tasks.sql import mock
 from tasks.sql import score as scoring  # a module: `from ... import score` would hide it behind the function
 from tasks.sql.prompts import PROMPTS
 
@@ -38,4 +39,5 @@ task = Task(
     unparsed_reasons=scoring.UNPARSED_REASONS,
     max_new_tokens=112,
     judge_context=judge_context,
+    tables=TableChecks(schema=mock.tables_of, report=mock.mock_report),
 )

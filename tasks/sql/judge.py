@@ -41,6 +41,7 @@ from tasks.sql.material import (
     schema_of,
     without_distinct,
 )
+from tasks.sql.mock import child_report, child_tables, mock_oracle
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Opinion, Oracle
 from tasks.sql.witness import Shrinker
@@ -71,7 +72,8 @@ _prepared: OrderedDict[str, Prepared | GoldError] = OrderedDict()
 
 
 def serve(request: Mapping[str, Any]) -> Any:
-    """Answer one request of `score.py`: {"do": "prepare" | "check" | "judge" | "mutants", "key", "item", "text"}.
+    """Answer one request of `score.py`: {"do": "prepare" | "check" | "judge" | "mutants", "key", "item", "text"}, or one
+    of `mock.py`: {"do": "tables" | "mock", "item", "tables"}.
 
     "prepare" replies with the problem of gold, if any, and with a cover that was distilled now, for the caller to keep:
     this process may not write files.
@@ -80,6 +82,10 @@ def serve(request: Mapping[str, Any]) -> Any:
         return _check(request["item"])
     if request["do"] == "mutants":
         return telling_mutants(request["item"])
+    if request["do"] == "tables":
+        return child_tables(request["item"])
+    if request["do"] == "mock":
+        return child_report(request["item"], request["tables"])
     prepared = _ready(str(request["key"]), request["item"])
     if request["do"] == "prepare":
         if isinstance(prepared, GoldError):
@@ -154,6 +160,8 @@ def _prepare(item: Mapping[str, Any]) -> Prepared:
             prepared.adversarial.append(oracle)
         elif oracle.informative:
             prepared.oracles.append(oracle)
+    written = mock_oracle(prepared.schema, prepared.gold, item["mock"]) if item.get("mock") else None
+    prepared.oracles += [written] if written is not None else []
     if not any(oracle.decisive for oracle in prepared.oracles):
         raise GoldError(
             "not deterministic: which rows come back is left open on the item's own data and on every instance"

@@ -138,6 +138,16 @@ def mutants(example: Example) -> Iterable[Mutant]:
     return [Mutant(kind=str(kind), text=str(text)) for kind, text in reply]
 
 
+def ask(request: Mapping[str, Any]) -> Any:
+    """The answer of the scoring child to one request about an item's own material. Raises Killed."""
+    return _worker().call(request, PREPARE_TIMEOUT_S)
+
+
+def item_of(example: Example) -> dict[str, Any]:
+    """What the scoring child is told of an example."""
+    return _item(example, example.gold)
+
+
 def _score_against(item: Mapping[str, Any], text: str) -> dict[str, Score]:
     key = digest([SCORER_VERSION, item], 32)
     worker = _worker()
@@ -191,6 +201,7 @@ def _item(example: Example, gold: str) -> dict[str, Any]:
         "database": str(meta.get("database") or ""),
         "dialect": str(meta.get("dialect") or "sqlite"),
         "cache": _cache_folder(),
+        **({"mock": meta["mock_tables"]} if meta.get("mock_tables") else {}),
     }
 
 

@@ -185,17 +185,17 @@ def test_synthetic_examples_never_enter_a_test_split_silently(start: Callable, c
     server = start(says({"texts": ["another 30, in new words"]}))
     of_train = paraphrases(data.train, config(server), check=lambda example: "")
     of_test = paraphrases(data.test, config(server), check=lambda example: "")
-    grown = add_synthetic(data, of_train, "train")
+    grown = add_synthetic(data, of_train.kept, of_train.origins, "train")
     assert [example.id for example in grown.train] == ["train", "train~paraphrase0"]
     assert grown.test == data.test
     assert grown.revision.startswith("r1+synthetic-")
     with pytest.raises(UserError, match="test split"):
-        add_synthetic(data, of_test, "test")
+        add_synthetic(data, of_test.kept, of_test.origins, "test")
     with pytest.raises(UserError, match="leak"):
-        add_synthetic(data, of_test, "train")
+        add_synthetic(data, of_test.kept, of_test.origins, "train")
     with pytest.raises(UserError, match="already"):
-        add_synthetic(grown, of_train, "train")
-    allowed = add_synthetic(data, of_test, "test", allow_test=True)
+        add_synthetic(grown, of_train.kept, of_train.origins, "train")
+    allowed = add_synthetic(data, of_test.kept, of_test.origins, "test", allow_test=True)
     assert "synthetic" in allowed.test[1].tags
 
 

@@ -15,15 +15,18 @@ AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) 
   $(call flag,SEEDS,seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,VALIDATION_SIZE,validation-size) \
   $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler) $(call flag,HOSTED_FEW_SHOT,hosted-few-shot) \
   $(call flag,DATA_SEED,data-seed) $(call flag,MAX_LENGTH,max-length) $(call flag,WORKERS,workers) \
-  $(if $(OFFLINE),--offline) $(if $(RETRY_FAILED),--retry-failed) $(JUDGING)
+  $(if $(OFFLINE),--offline) $(if $(RETRY_FAILED),--retry-failed) $(JUDGING) $(CLUSTER)
 JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call flag,JUDGE_BUDGET,judge-budget) \
   $(call flag,JUDGE_PRICE,judge-price) $(call flag,JUDGE_VOTES,judge-votes) $(if $(NO_BUDGET),--no-budget)
+CLUSTER = $(call flag,ENGINE,engine) $(call flag,STORAGE,storage) $(call flag,WORKERS_PER_RUN,workers-per-run) \
+  $(call flag,SAMPLERS,samplers) $(call flag,DEVICE_MEMORY,device-memory)
 READY = $(VENV)/.ready-$(DEVICE)
 
-.PHONY: help setup sweep plan test test-slow lint certify gate audit-judge judge-demo doctor clean
+.PHONY: help setup sweep plan ray-demo test test-slow lint certify gate audit-judge judge-demo doctor clean
 help:
 	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= JUDGE= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
+	@echo "make ray-demo           the default sweep, made small, on a local Ray with two workers (ENGINE=ray: any sweep on Ray)"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
 	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"
 	@echo "make gate CHECKPOINT=... TASK=sql   is it worse than results/baselines/sql.json? (BASELINE= MARGIN=)"
@@ -45,6 +48,20 @@ sweep: setup
 
 plan: setup
 	$(VENV)/bin/harness sweep $(TASK) --device $(DEVICE) $(AXES) --dry-run
+
+# Sizes for two cores in ten minutes; METHODS=, TRAIN_SIZE= and the others override them.
+ray-demo: METHODS ?= base,lora,full
+ray-demo: RANKS ?= 8
+ray-demo: LRS ?= 3e-3
+ray-demo: FULL_LRS ?= 2e-4
+ray-demo: TRAIN_SIZE ?= 96
+ray-demo: VALIDATION_SIZE ?= 24
+ray-demo: TEST_SIZE ?= 24
+ray-demo: NAME ?= $(TASK)-ray-demo
+ray-demo: SAMPLERS ?= 2
+ray-demo: ENGINE := ray
+ray-demo: setup
+	$(VENV)/bin/harness sweep $(TASK) --device $(DEVICE) $(AXES)
 
 lint: setup
 	$(VENV)/bin/ruff format --check .

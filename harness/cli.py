@@ -74,6 +74,11 @@ def sweep(
     allow_uncertified: bool = False,
     dry_run: bool = False,
     workers: Whole = None,
+    engine: Annotated[str, typer.Option(envvar="ENGINE", help="local, or ray (RAY_ADDRESS joins a cluster)")] = "local",
+    storage: Annotated[str | None, typer.Option(help="ray: a path or URL that every machine reaches")] = None,
+    workers_per_run: Annotated[int | None, typer.Option(help="ray: devices of one run; by its memory")] = None,
+    samplers: Annotated[int | None, typer.Option(help="ray: sampling engines at a time")] = None,
+    device_memory: Annotated[float | None, typer.Option(help="GiB of one device; found by itself")] = None,
     until: Annotated[str, typer.Option(help="stop after this stage: train, sample (validation) or report")] = "report",
     hosted: Any = None,
 ) -> None:
@@ -81,6 +86,7 @@ def sweep(
     if until not in ("train", "sample", "report"):
         raise _user_error(f"--until is train, sample or report, got {until!r}")
     from harness.doctor import found_device, found_sampler
+    from harness.engine import EngineOptions
     from harness.plan import by_data, sweep_file
     from harness.plan import preset as shipped
     from harness.prepare import SweepRequest
@@ -117,6 +123,9 @@ def sweep(
             hosted=hosted,
             synthetic=synthetic,
             dry_run=dry_run,
+            engine=engine,
+            engine_options=EngineOptions(storage=storage, workers_per_run=workers_per_run, samplers=samplers),
+            device_bytes=int(device_memory * 2**30) if device_memory else None,
         )
         _sweep_one(request)
 
@@ -406,10 +415,13 @@ def _print_plan(request: SweepRequest, console: Any) -> None:
 
     from harness.estimate import detectable, estimates
     from harness.prepare import prepare
+    from harness.train.planning import device_bytes
 
     plan = prepare(request)
-    rows = list(estimates(plan, request.device))
-    columns = ("run", "train tokens", "validation tokens", "time, about", "memory", "checkpoint")
+    size = request.device_bytes or device_bytes(request.device)
+    rows = list(estimates(plan, request, size))
+    fits = f"fits {size / 2**30:.0f} GiB"
+    columns = ("run", "train tokens", "validation tokens", "time, about", "memory", fits, "checkpoint")
     table = Table(*columns, title=f"plan of {request.folder}: {len(rows)} runs")
     for row in rows:
         table.add_row(
@@ -418,6 +430,7 @@ def _print_plan(request: SweepRequest, console: Any) -> None:
             f"{row.validation_tokens:,}",
             f"{(row.train_s + row.validation_s) / 60:.1f} min",
             _bytes(row.memory_bytes),
+            row.fit or "-",
             _bytes(row.disk_bytes),
         )
     console.print(table)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.core import Base, Full, RunSpec
-from harness.prepare import Prepared
+from harness.engine.placement import placement
+from harness.prepare import Prepared, SweepRequest
 from harness.stats import minimum_detectable_difference
 from harness.store import labels
 from harness.tokens import requests, training_items
-from harness.train.job import Options
-from harness.train.memory import CPU_PROCESS_BYTES, checkpoint_bytes, estimate, num_parameters, training_flops
+from harness.train.job import options_from_json
+from harness.train.memory import CPU_PROCESS_BYTES, Plan, checkpoint_bytes, num_parameters, training_flops
+from harness.train.planning import Question, changes, planned, remedy
 
 # FLOP/s, prefix sharing counted as if every token were computed. cpu: measured, two AVX512-BF16 cores, 135M model, built-in
 # SQL data: 3.3e11 for training, 2.8e11 for sampling with vLLM. cuda: assumed, not measured (a fifth of an H100's dense
@@ -27,7 +29,8 @@ CACHE_BYTES = 1 << 30  # vLLM's key-value cache on the CPU; on CUDA it takes wha
 class Estimate:
     """One run's cost. `train_tokens` are those trained on over all epochs, `validation_tokens` those of prompts and answers.
 
-    Memory is the peak of training or of sampling, whichever is more. The test split, seen by finalists alone, is left out.
+    Memory is the peak of training or of sampling, whichever is more; `fit` says whether and how training fits one device.
+    The test split, seen by finalists alone, is left out.
     """
 
     label: str
@@ -37,13 +40,15 @@ class Estimate:
     validation_s: float
     memory_bytes: int
     disk_bytes: int
+    fit: str = ""
 
 
-def estimates(plan: Prepared, device: str) -> Iterator[Estimate]:
-    """One estimate a run, in the plan's order; a base run trains nothing. A hosted model computes nothing here."""
-    kind = device.partition(":")[0]
+def estimates(plan: Prepared, request: SweepRequest, size_bytes: int) -> Iterator[Estimate]:
+    """One estimate a run, in the plan's order, for a device of `size_bytes`; a base run trains nothing. A hosted model
+    computes nothing here."""
+    kind = request.device.partition(":")[0]
     prompts: dict[RunSpec, int] = {}  # runs that differ in rank or rate alone see the same tokens
-    trained: dict[RunSpec, tuple[int, int]] = {}
+    trained: dict[RunSpec, tuple[int, int, int]] = {}
     for spec, name in zip(plan.specs, labels(plan.specs), strict=True):
         if spec.model not in plan.models:
             yield Estimate(
@@ -56,14 +61,23 @@ def estimates(plan: Prepared, device: str) -> Iterator[Estimate]:
             prompts[asked] = _validation_tokens(plan, asked)
         sampled, parameters = prompts[asked], num_parameters(config)
         serving = 2 * parameters + (CACHE_BYTES + CPU_PROCESS_BYTES if kind == "cpu" else 0)
-        tokens, train_s, memory, disk = 0, 0.0, 0, 0
+        tokens, train_s, memory, disk, fit = 0, 0.0, 0, 0, ""
         if spec.training is not None and not isinstance(spec.method, Base):
             shown = replace(spec, method=Full(), training=replace(spec.training, learning_rate=1.0, epochs=1.0), seed=0)
             if shown not in trained:
                 trained[shown] = _training_tokens(plan, shown)
-            tokens, answers = (int(count * spec.training.epochs) for count in trained[shown])
+            tokens, answers = (int(count * spec.training.epochs) for count in trained[shown][:2])
             train_s = training_flops(config, spec.method, tokens, answers) / FLOP_PER_S[kind]
-            memory = estimate(config, spec.method, spec.training, kind, options=Options(), dtype="bfloat16").total_bytes
+            question = Question(
+                config=config,
+                method=spec.method,
+                training=spec.training,
+                longest=trained[shown][2],
+                device=kind,
+                options=options_from_json(request.options),
+            )
+            fitted = planned(question, size_bytes)
+            memory, fit = fitted.estimate.total_bytes, _fit(question, fitted, size_bytes)
             disk = checkpoint_bytes(config, spec.method)
         yield Estimate(
             label=name,
@@ -73,7 +87,18 @@ def estimates(plan: Prepared, device: str) -> Iterator[Estimate]:
             validation_s=2.0 * parameters * sampled / FLOP_PER_S[kind],
             memory_bytes=max(memory, serving),
             disk_bytes=disk,
+            fit=fit,
         )
+
+
+def _fit(question: Question, plan: Plan, size_bytes: int) -> str:
+    """ "yes" with the changes it takes, or why not and what to do."""
+    if plan.shortage is None:
+        return ", ".join(["yes", *changes(plan, question.options)])
+    split = placement(question, size_bytes)
+    if split.workers > 1:
+        return f"no: {plan.shortage}; --engine ray splits it over {split.workers} such devices"
+    return f"no: {plan.shortage}; {remedy(question)}"
 
 
 def _validation_tokens(plan: Prepared, spec: RunSpec) -> int:
@@ -84,11 +109,11 @@ def _validation_tokens(plan: Prepared, spec: RunSpec) -> int:
     return answers + sum(len(request["prompt_ids"]) for request in asked)
 
 
-def _training_tokens(plan: Prepared, spec: RunSpec) -> tuple[int, int]:
-    """Tokens of one epoch, and those of them that are answers."""
+def _training_tokens(plan: Prepared, spec: RunSpec) -> tuple[int, int, int]:
+    """Tokens of one epoch, those of them that are answers, and those of the longest item."""
     items, _ = training_items(plan.task, plan.dataset, spec, plan.chats[spec.model])
-    answers = sum(len(item.answer_ids) for item in items)
-    return answers + sum(len(item.prompt_ids) for item in items), answers
+    sizes = [len(item.prompt_ids) + len(item.answer_ids) for item in items]
+    return sum(sizes), sum(len(item.answer_ids) for item in items), max(sizes)
 
 
 def detectable(plan: Prepared, discordance: float = 0.2) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from harness.certify import source_hash
 from harness.chat import ChatFormat
 from harness.core import ALL_LINEAR, DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name, to_json
+from harness.engine import EngineOptions
 from harness.hosted import HostedRequest, endpoint_name
 from harness.models import REMOTE_CODE, Model, linear_modules, resolve
 from harness.plan import TARGET_GROUPS, Axes, nearest, plan
@@ -29,7 +30,8 @@ TRAINING_OPTIONS = {"group_prefixes": 4}
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
-    """What a sweep is asked to do. `baseline` is the label or name of a run that goes to test beside the finalists."""
+    """What a sweep is asked to do. `baseline` is the label or name of a run that goes to test beside the finalists.
+    `device_bytes` None: the device is asked. Where a sweep runs (engine, its options, device) names no run."""
 
     axes: Axes
     folder: Path
@@ -47,6 +49,9 @@ class SweepRequest:
     hosted: HostedRequest = field(default_factory=HostedRequest)
     synthetic: Path | None = None
     dry_run: bool = False
+    engine: str = "local"
+    engine_options: EngineOptions = field(default_factory=EngineOptions)
+    device_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.device.partition(":")[0] not in ("cpu", "cuda"):

@@ -21,11 +21,12 @@ from rich.console import Console
 from harness import __version__
 from harness.chat import ChatFormat
 from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, hosted_name, to_json
-from harness.engine.local import LocalEngine
+from harness.engine import start_engine
 from harness.grade import grade
 from harness.hosted import Bill, answer, judge_config, prompt_text, refuse_without_key
 from harness.prepare import Prepared, SweepRequest, data_request, prepare
 from harness.progress import Display
+from harness.sample.vllm_settings import devices_of_engine
 from harness.store import Run, Sweep, append_lines, split_summary, write_json
 from harness.tokens import messages, requests, shots_of, training_items
 
@@ -57,7 +58,7 @@ class Stages:
 
     def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, console: Console) -> None:
         self.request, self.prepared, self.sweep = request, prepared, sweep
-        self.engine = LocalEngine(sweep.folder, request.device)
+        self.engine = start_engine(request.engine, sweep.folder, request.device, request.engine_options)
         self.runs = [Run(sweep.folder / name) for name in prepared.names]
         self.display = Display(console, _expected_s(request, prepared, self.runs))
         self._grader = ThreadPoolExecutor(1, thread_name_prefix="grade")
@@ -156,8 +157,9 @@ class Stages:
                 self.display.say(f"  failed: {_short(name)}: {event.get('reason', '')}")
 
         dtype = "bfloat16"
-        job = {"model": str(self.prepared.models[model].folder), "dtype": dtype, "options": self.request.options}
-        self.engine.train({**job, "runs": jobs}, tell)
+        folder = str(self.prepared.models[model].folder)
+        job = {"model": folder, "dtype": dtype, "options": self.request.options}
+        self.engine.train({**job, "device_bytes": self.request.device_bytes, "runs": jobs}, tell)
 
     def _evaluate(self, model: str, split: Split, runs: Sequence[Run]) -> None:
         """Sample and grade one split of the runs that trained."""
@@ -294,6 +296,7 @@ class Stages:
                 "max_model_len": min(wanted, int(config.get("max_position_embeddings", wanted))),
                 "max_lora_rank": max(self.request.axes.ranks, default=0),
                 "scratch": str(self.sweep.folder / "scratch"),
+                "num_devices": devices_of_engine(config, self.request.device, self.request.device_bytes),
             }
             self._engines_of, self._engines = model, self.engine.samplers(settings)
         return self._engines
@@ -398,7 +401,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             for name, model in prepared.models.items()
         ],
         "device": device_name(request.device),
-        "engine": "local",
+        "engine": request.engine,
         "sampler": request.sampler,
         "command": shlex.join(["harness", *sys.argv[1:]]),
         "seed": list(request.axes.seeds),

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.core import UserError
 from harness.engine.child import Child
 from harness.store import Run, write_json
 
@@ -31,6 +32,16 @@ def devices(device: str) -> list[str]:
     import torch
 
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cuda:0"]
+
+
+def device_groups(names: Sequence[str], size: int) -> list[str]:
+    """Devices for engines that need `size` each, "cuda:0,1"; what is left over serves none. Raises UserError for too few."""
+    if size == 1:
+        return list(names)
+    if len(names) < size:
+        raise UserError(f"the model needs {size} GPUs for sampling and {len(names)} can be seen; use --engine ray")
+    numbers = [name.removeprefix("cuda:") for name in names]
+    return ["cuda:" + ",".join(numbers[start : start + size]) for start in range(0, len(numbers) - size + 1, size)]
 
 
 def _environment(device: str) -> dict[str, str]:
@@ -159,7 +170,8 @@ class Samplers:
                     return
                 self._sample_one(device, job, tell)
 
-        _in_threads([partial(work, device) for device in self._engine._devices[: max(1, len(jobs))]])
+        groups = device_groups(self._engine._devices, self._settings.get("num_devices", 1))
+        _in_threads([partial(work, group) for group in groups[: max(1, len(jobs))]])
 
     def close(self) -> None:
         """End the engines."""
@@ -208,7 +220,7 @@ class Samplers:
         return {**answer, "route": "fresh engine"} if answer["event"] == "sampled" else answer
 
     def _started(self, device: str, settings: Mapping[str, Any], tell: Tell) -> Child:
-        path = self._engine.folder / f"sample-{device.replace(':', '')}.json"
+        path = self._engine.folder / f"sample-{device.replace(':', '').replace(',', '-')}.json"
         write_json(path, settings)
         tell({"event": "engine", "device": device})
         return self._engine.start("harness.sample", path, device, path.stem)

@@ -9,7 +9,8 @@ import time
 import warnings
 from pathlib import Path
 
-from harness.sample.protocol import Engine, claim_stdout, serve, tell
+from harness.sample.engines import start_engine
+from harness.sample.protocol import claim_stdout, serve, tell
 
 
 def main() -> None:
@@ -19,24 +20,7 @@ def main() -> None:
     events = claim_stdout()
     settings = json.loads(Path(sys.argv[1]).read_text())
     started = time.monotonic()
-    model, scratch = Path(settings["model"]), Path(settings["scratch"])
-    engine: Engine
-    if settings["engine"] == "vllm":
-        from harness.sample.vllm_engine import VllmEngine
-
-        engine = VllmEngine(
-            model,
-            device=settings["device"],
-            max_model_len=settings["max_model_len"],
-            max_lora_rank=settings["max_lora_rank"],
-            scratch=scratch,
-        )
-    else:
-        from harness.sample.transformers_engine import TransformersEngine
-
-        engine = TransformersEngine(
-            model, device=settings["device"], max_model_len=settings["max_model_len"], scratch=scratch
-        )
+    engine = start_engine(settings)
     from harness.chat import ChatFormat
 
     tell(events, "ready", engine=engine.name, seconds=time.monotonic() - started)

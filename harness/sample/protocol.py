@@ -2,7 +2,8 @@
 
 In (stdin): {"run", "checkpoint", "method", "split", "requests": [{"id", "prompt_ids"}], "out", "probes", "references",
 "max_new_tokens", "end_id", "temperature"}, one job a line; the end of input ends the process.
-Out (stdout): {"event": "ready" | "progress" | "sampled" | "unproven" | "failed", "run", ...}.
+Out (stdout): {"event": "ready" | "progress" | "sampled" | "unproven" | "failed", "run", ...}. A cluster's engine has no pipe:
+it calls `answer` with its own `tell` and `keep`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,27 +67,47 @@ def tell(events: int, event: str, **body: Any) -> None:
 
 
 def serve(engine: Engine, decode: Any, events: int) -> None:
-    """Answer jobs from stdin until it ends. A job that fails does not take the others along."""
-    for line in sys.stdin:
-        job = SampleJob(**json.loads(line))
-        try:
-            _run_job(engine, job, decode, events)
-        except Exception as error:  # becomes the run's recorded failure
-            tell(events, "failed", run=job.run, split=job.split, reason=f"{type(error).__name__}: {error}"[:1000])
-
-
-def _run_job(engine: Engine, job: SampleJob, decode: Any, events: int) -> None:
-    from harness.sample.proof import proof
+    """Answer jobs from stdin until it ends; rows go to the job's file. A job that fails does not take the others along."""
     from harness.store import append_lines, read_lines
 
-    route = engine.activate(job)
-    check: dict[str, Any] = {}
+    for line in sys.stdin:
+        job = SampleJob(**json.loads(line))
+        out = Path(job.out)
+        done = {row["example_id"] for row in read_lines(out) if row["split"] == job.split}
+        tell(events, **answer(engine, job, decode, partial(tell, events), partial(append_lines, out), done))
+
+
+def answer(
+    engine: Engine,
+    job: SampleJob,
+    decode: Callable[[list[int]], str],
+    tell: Callable[..., None],
+    keep: Callable[[list[dict[str, Any]]], None],
+    done: Collection[str] = (),
+) -> dict[str, Any]:
+    """Answer what is not `done`: rows go to `keep` as they come, and the event that ends the job is returned."""
+    try:
+        return _answered(engine, job, decode, tell, keep, done)
+    except Exception as error:  # becomes the run's recorded failure
+        reason = f"{type(error).__name__}: {error}"[:1000]
+        return {"event": "failed", "run": job.run, "split": job.split, "reason": reason}
+
+
+def _answered(
+    engine: Engine,
+    job: SampleJob,
+    decode: Callable[[list[int]], str],
+    tell: Callable[..., None],
+    keep: Callable[[list[dict[str, Any]]], None],
+    done: Collection[str],
+) -> dict[str, Any]:
+    from harness.sample.proof import proof
+
+    shared: dict[str, Any] = {"run": job.run, "split": job.split, "route": engine.activate(job), "check": {}}
     if job.probes:
-        check = proof(job.run, engine.log_probabilities(job.probes), job.references)
-        if not check["proven"]:
-            tell(events, "unproven", run=job.run, split=job.split, route=route, check=check)
-            return
-    done = {row["example_id"] for row in read_lines(Path(job.out)) if row["split"] == job.split}
+        shared["check"] = proof(job.run, engine.log_probabilities(job.probes), job.references)
+        if not shared["check"]["proven"]:
+            return {"event": "unproven", **shared}
     lengths = {request["id"]: len(request["prompt_ids"]) for request in job.requests}
     waiting = [request for request in job.requests if request["id"] not in done]
     too_long = [r for r in waiting if lengths[r["id"]] + job.max_new_tokens > engine.max_model_len]
@@ -93,30 +115,20 @@ def _run_job(engine: Engine, job: SampleJob, decode: Any, events: int) -> None:
     fitting = [r for r in waiting if lengths[r["id"]] + job.max_new_tokens <= engine.max_model_len]
     started = flushed = time.monotonic()
     tokens, finished = 0, len(done)
-    for id, answer, finish, latency_s in engine.generate(job, fitting):
-        tokens += len(answer)
+    for id, ids, finish, latency_s in engine.generate(job, fitting):
+        tokens += len(ids)
         finished += 1
-        row = _row(job, id, decode(answer), finish, (lengths[id], len(answer)), "")
+        row = _row(job, id, decode(ids), finish, (lengths[id], len(ids)), "")
         rows.append({**row, "latency_s": round(latency_s, 4)})
         if time.monotonic() - flushed > FLUSH_S:
-            append_lines(Path(job.out), rows)
+            keep(rows)
             rows, flushed = [], time.monotonic()
             rate = tokens / (flushed - started)
-            tell(events, "progress", run=job.run, done=finished, total=len(lengths), tokens_per_second=rate)
-    append_lines(Path(job.out), rows)
+            tell("progress", run=job.run, done=finished, total=len(lengths), tokens_per_second=rate)
+    keep(rows)
     seconds = time.monotonic() - started
-    tell(
-        events,
-        "sampled",
-        run=job.run,
-        split=job.split,
-        route=route,
-        check=check,
-        seconds=seconds,
-        tokens=tokens,
-        num_sampled=len(waiting),
-        tokens_per_second=tokens / seconds if tokens else None,
-    )
+    counts = {"seconds": seconds, "tokens": tokens, "num_sampled": len(waiting)}
+    return {"event": "sampled", **shared, **counts, "tokens_per_second": tokens / seconds if tokens else None}
 
 
 def _row(job: SampleJob, id: str, text: str, finish: str, counts: tuple[int, int], error: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from harness.models import remote_code_allowed
 from harness.sample.merge import write_merged
 from harness.sample.protocol import SampleJob
+from harness.sample.vllm_settings import engine_arguments
 
 
 def quiet_environment(device: str) -> None:
@@ -35,7 +36,9 @@ class VllmEngine:
 
     name = "vllm"
 
-    def __init__(self, model: Path, *, device: str, max_model_len: int, max_lora_rank: int, scratch: Path) -> None:
+    def __init__(
+        self, model: Path, *, device: str, max_model_len: int, max_lora_rank: int, scratch: Path, num_devices: int = 1
+    ) -> None:
         quiet_environment(device)
         from vllm import LLM
 
@@ -44,23 +47,8 @@ class VllmEngine:
         self._adapters: dict[str, Any] = {}
         self._request: Any = None
         self._active = str(model)
-        options: dict[str, Any] = (
-            {"enforce_eager": True, "max_num_seqs": 64} if device == "cpu" else {"max_num_seqs": 256}
-        )
-        if device == "cuda" and max_lora_rank:
-            options |= {"enable_lora": True, "max_lora_rank": _allowed_rank(max_lora_rank), "max_loras": 4}
-            import torch
-
-            options["tensor_parallel_size"] = max(1, torch.cuda.device_count() if _is_large(model) else 1)
-        self._llm = LLM(
-            str(model),
-            dtype="bfloat16",
-            max_model_len=max_model_len,
-            seed=0,
-            enable_prefix_caching=True,
-            trust_remote_code=remote_code_allowed(),
-            **options,
-        )
+        arguments = engine_arguments(device, max_model_len, max_lora_rank, num_devices)
+        self._llm = LLM(str(model), trust_remote_code=remote_code_allowed(), **arguments)
 
     def activate(self, job: SampleJob) -> str:
         """Serve the job's checkpoint; returns "base", "adapter", "in place", "merged" or "rebuilt"."""
@@ -160,13 +148,3 @@ def _rebuild_on_cpu(worker: Any, folder: str) -> None:
         for key, value in vars(old[name]).items():  # what binding the cache has set, e.g. `isa`
             if key not in vars(layer):
                 setattr(layer, key, value)
-
-
-def _allowed_rank(rank: int) -> int:
-    """The smallest max_lora_rank that vLLM accepts and that fits `rank`."""
-    return next(allowed for allowed in (8, 16, 32, 64, 128, 256, 320, 512) if allowed >= rank)
-
-
-def _is_large(model: Path) -> bool:
-    """Whether the weights need more than one device: over 40 GB on disk (assumed, an 80 GB device with its cache)."""
-    return sum(path.stat().st_size for path in model.glob("*.safetensors")) > 40e9

@@ -5,18 +5,26 @@ A launcher (torchrun, Ray Train's TorchTrainer, torch.multiprocessing) makes the
 holds the same weights and sums gradients once a step, so k workers equal one process with the same global batch (a test
 holds that in float32). FSDP2 (`fully_shard`) splits float32 weights, gradients and optimizer over the workers, computes
 in bfloat16, and averages gradients itself, which `gradient_scale` undoes.
+
+A saved state is a folder. Data parallel: rank 0 writes what a single process would (`files`). FSDP2: every worker writes
+its part with torch.distributed.checkpoint, which can read them back on another number of workers.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
-from harness.core import Full, Lora, Training
+from harness.core import Full, Lora, Training, UserError
+from harness.train.files import Resumed, read_state, write_state
 from harness.train.job import Item, Options
 from harness.train.loop import Setup, Shard
 from harness.train.optimizer import Updater
@@ -28,8 +36,11 @@ def prepare(
 ) -> Setup:
     """This worker's setup. `base` is what `load_base` gave: the compute dtype for LoRA, float32 for full.
 
-    Every worker must be given the same arguments. Call it after the process group is up.
+    Every worker must be given the same arguments. Call it after the process group is up. Raises UserError for an
+    optimizer whose states cannot be split.
     """
+    if isinstance(method, Full) and dist.get_world_size() > 1 and options.optimizer != "adamw":
+        raise UserError(f"optimizer={options.optimizer} is for one device; several share full fine-tuning with adamw")
     trainee = attach(base, method, seed, options)
     if isinstance(method, Full) and dist.get_world_size() > 1:
         trainee = fully_sharded(trainee)
@@ -78,9 +89,48 @@ def fully_sharded(trainee: Trainee, compute_dtype: torch.dtype = torch.bfloat16)
     return Trainee(network=trainee.network, method=trainee.method, objective=objective, parameters=parameters)
 
 
-def whole_weights(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The unsharded weights on the CPU, by name; every worker must call it."""
-    return {name: _whole(parameter.detach()).cpu() for name, parameter in parameters.items()}
+def whole_weights(parameters: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """The unsharded weights on rank 0's CPU, by name, nothing on other workers; every worker must call it."""
+    found = {}
+    for name, parameter in parameters.items():  # one at a time: no device holds more than one whole weight
+        whole = _whole(parameter.detach())
+        if dist.get_rank() == 0:
+            found[name] = whole.to("cpu", dtype or whole.dtype)
+    return found
+
+
+def save_state(folder: Path, setup: Setup, identity: str, state: Resumed) -> None:
+    """This worker's part of the state after `state.step` steps, into `folder`; every worker must call it."""
+    if setup.shard.lockstep:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, about its next release
+            save(_named_state(setup.updater), checkpoint_id=folder)
+    if setup.shard.rank == 0:
+        write_state(folder, None if setup.shard.lockstep else setup.updater, identity, state)
+
+
+def load_state(folder: Path, setup: Setup, identity: str) -> Resumed | None:
+    """Put a saved state back, or None when it is another run's; every worker must call it."""
+    if not setup.shard.lockstep:
+        return read_state(folder, setup.updater, identity, setup.device)
+    head = read_state(folder, None, identity, setup.device)
+    if head is not None:
+        setup.updater.make_states()
+        state = _named_state(setup.updater)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load(state, checkpoint_id=folder)  # in place
+    return head
+
+
+def _named_state(updater: Updater) -> dict[str, Tensor]:
+    """Weights and optimizer states by the parameters' names."""
+    named: dict[str, Tensor] = {}
+    for name, parameter in updater.weights().items():
+        named[f"weight.{name}"] = parameter
+        for key, value in updater.states(name).items():
+            named[f"{key}.{name}"] = value
+    return named
 
 
 def _whole(tensor: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from harness.core import Lora
 from harness.train.optimizer import Updater
@@ -60,39 +61,73 @@ def write_json(path: Path, body: Mapping[str, Any]) -> None:
 
 def write_resume(run_dir: Path, updater: Updater, identity: str, state: Resumed) -> None:
     """Save everything after `state.step` steps, then drop what was saved before."""
-    root = run_dir / "resume"
-    target, partial = root / f"step-{state.step:07d}", root / "partial"
-    if target.exists():
+    if resume_folder(run_dir, state.step).exists():
         return
+    partial = start_resume(run_dir)
+    write_state(partial, updater, identity, state)
+    publish_resume(run_dir, state.step)
+
+
+def resume_folder(run_dir: Path, step: int) -> Path:
+    """Where the state after `step` steps is kept."""
+    return run_dir / "resume" / f"step-{step:07d}"
+
+
+def start_resume(run_dir: Path) -> Path:
+    """An empty folder for the parts of a state."""
+    partial = run_dir / "resume" / "partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    body = {
-        "weights": updater.weights(),
-        "optimizer": updater.optimizer.state_dict(),
-        "random_state": torch.get_rng_state(),
-    }
-    torch.save(body, partial / "state.pt")
-    counters = {"micro_batch": state.micro_batch, "progress": dict(state.progress)}
-    write_json(partial / "state.json", {"identity": identity, "step": state.step, **counters})
-    _sync_file(partial / "state.pt")
-    partial.rename(target)
+    return partial
+
+
+def publish_resume(run_dir: Path, step: int) -> None:
+    """Make the started state the newest one, in one rename, and drop the older ones."""
+    root, target = run_dir / "resume", resume_folder(run_dir, step)
+    for path in (root / "partial").iterdir():
+        _sync_file(path)
+    shutil.rmtree(target, ignore_errors=True)
+    (root / "partial").rename(target)
     _sync_folder(root)
     for old in root.iterdir():
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def write_state(folder: Path, updater: Updater | None, identity: str, state: Resumed) -> None:
+    """state.json with the counters and, with an updater, state.pt with the exact weights and the optimizer."""
+    if updater is not None:
+        body = {
+            "weights": updater.weights(),
+            "optimizer": updater.optimizer.state_dict(),
+            "random_state": torch.get_rng_state(),
+        }
+        torch.save(body, folder / "state.pt")
+    counters = {"micro_batch": state.micro_batch, "progress": dict(state.progress)}
+    write_json(folder / "state.json", {"identity": identity, "step": state.step, **counters})
+
+
+def newest_resume(run_dir: Path) -> Path | None:
+    """The folder of the newest saved state."""
+    saved = sorted((run_dir / "resume").glob("step-*"))
+    return saved[-1] if saved else None
+
+
 def load_resume(run_dir: Path, updater: Updater, identity: str, device: str) -> Resumed | None:
     """Put the newest saved state back, or None when there is none for this very run (another spec, data or base)."""
-    saved = sorted((run_dir / "resume").glob("step-*"))
-    if not saved:
-        return None
-    head = json.loads((saved[-1] / "state.json").read_text())
+    newest = newest_resume(run_dir)
+    return read_state(newest, updater, identity, device) if newest else None
+
+
+def read_state(folder: Path, updater: Updater | None, identity: str, device: str) -> Resumed | None:
+    """The counters of a saved state, its weights put into `updater` if there is one; None for another run's state."""
+    head = json.loads((folder / "state.json").read_text())
     if head["identity"] != identity:
         return None
-    body = torch.load(saved[-1] / "state.pt", map_location=device, weights_only=True)
-    updater.load(body["weights"], body["optimizer"])
-    torch.set_rng_state(body["random_state"].cpu())
+    if updater is not None:
+        body = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+        updater.load(body["weights"], body["optimizer"])
+        torch.set_rng_state(body["random_state"].cpu())
     return Resumed(step=head["step"], micro_batch=head["micro_batch"], progress=head["progress"])
 
 
@@ -109,13 +144,25 @@ def cut_log(path: Path, num_steps: int) -> None:
     partial.replace(path)
 
 
-def write_checkpoint(run_dir: Path, trainee: Trainee, tokenizer: Path | None, template: str | None) -> int:
-    """checkpoint/: a PEFT folder or a transformers folder, safetensors, with the tokenizer. Returns its bytes."""
+def write_checkpoint(
+    run_dir: Path,
+    trainee: Trainee,
+    tokenizer: Path | None,
+    template: str | None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> int:
+    """checkpoint/: a PEFT folder or a transformers folder, safetensors, with the tokenizer. Returns its bytes.
+
+    `weights` replaces the network's own, which a sharded run has only in parts.
+    """
     partial, target = run_dir / "checkpoint.partial", run_dir / "checkpoint"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     if isinstance(trainee.method, Lora):
         trainee.network.save_pretrained(partial, save_embedding_layers=False)
+    elif weights is not None:
+        trainee.network.config.dtype = next(iter(weights.values())).dtype
+        trainee.network.save_pretrained(partial, state_dict=dict(weights))
     else:
         trainee.network.save_pretrained(partial)
     if tokenizer is not None:

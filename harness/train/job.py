@@ -1,9 +1,10 @@
 """JOB.json -> `Job`: one base model, the runs to train on it, and the options they share.
 
 JOB.json: {"model": folder, "device": "cpu" | "cuda" | "cuda:N", "dtype": "bfloat16" | "float32", "options": {...},
-"runs": [{"run_dir", "spec", "items", "tokenizer", "template"}]}. `spec` is `to_json(RunSpec)`; `items` is a JSONL file
-of {"id", "prompt_ids", "answer_ids"} where the answer's ids end with the end token; `tokenizer` is a folder whose
-tokenizer files go into the checkpoint; `template` is the text of a chat template that replaces that folder's.
+"device_bytes": bytes or null, "runs": [{"run_dir", "spec", "items", "tokenizer", "template"}]}. `spec` is
+`to_json(RunSpec)`; `items` is a JSONL file of {"id", "prompt_ids", "answer_ids"} where the answer's ids end with the end
+token; `tokenizer` is a folder whose tokenizer files go into the checkpoint; `template` is the text of a chat template
+that replaces that folder's.
 No torch here: reading a job is cheap.
 """
 
@@ -103,13 +104,14 @@ class RunJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Runs that share one base model, one device and one compute dtype."""
+    """Runs that share one base model, one device and one compute dtype. `device_bytes` None: the device is asked."""
 
     model: Path
     device: str
     dtype: Dtype
     options: Options
     runs: tuple[RunJob, ...]
+    device_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(Dtype):
@@ -125,7 +127,11 @@ class Job:
 
 def read_job(path: Path) -> Job:
     """The job in `path`. Raises UserError on an unknown option, device, dtype or missing key."""
-    body = json.loads(path.read_text())
+    return job_from_json(json.loads(path.read_text()), str(path))
+
+
+def job_from_json(body: Mapping[str, Any], path: str = "the job") -> Job:
+    """The job out of JSON; `path` names it in errors. Raises UserError as `read_job` does."""
     try:
         return Job(
             model=Path(body["model"]),
@@ -133,9 +139,10 @@ def read_job(path: Path) -> Job:
             dtype=body["dtype"],
             options=options_from_json(body.get("options", {})),
             runs=tuple(_run(run) for run in body["runs"]),
+            device_bytes=body.get("device_bytes"),
         )
     except KeyError as error:
-        raise UserError(f"{path}: the job lacks the key {error}") from error
+        raise UserError(f"{path} lacks the key {error}") from error
 
 
 def options_from_json(body: Mapping[str, Any]) -> Options:

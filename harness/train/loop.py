@@ -76,10 +76,12 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What the loop tells the outside. `record` gets one step; `save` the state after it, when it is due."""
+    """What the loop tells the outside. `record` gets one step; `save` the state after it, when it is due or
+    `save_now` says that this worker's machine is about to be taken away."""
 
     record: Callable[[dict[str, Any]], None]
     save: Callable[[Resumed], None]
+    save_now: Callable[[], bool] = lambda: False
 
 
 @dataclass(kw_only=True)
@@ -116,8 +118,9 @@ def train_steps(setup: Setup, hooks: Hooks, resumed: Resumed | None = None) -> P
     try:
         _run(setup, hooks, progress, steps)
     except Interrupted:  # a broken-off step has changed nothing: the weights are those after `progress.step`
-        with protected():
-            hooks.save(progress.state())
+        if setup.shard.world_size == 1:  # several workers are not all interrupted at the same step
+            with protected():
+                hooks.save(progress.state())
         raise
     return progress
 
@@ -153,7 +156,9 @@ def _run(setup: Setup, hooks: Hooks, progress: Progress, steps: Sequence[Sequenc
                     "micro_batch": progress.micro_batch,
                 }
             )
-            if _save_is_due(setup.options, step + 1, time.monotonic() - saved_at, save_cost_s):
+            asked = hooks.save_now()  # asked of every worker at every step: the answer may be agreed on by all
+            due = asked or _save_is_due(setup.options, step + 1, time.monotonic() - saved_at, save_cost_s)
+            if setup.shard.sum_number(float(due)) > 0:  # clocks differ, and all workers save or none does
                 begun = time.monotonic()
                 hooks.save(progress.state())
                 saved_at = time.monotonic()
@@ -163,7 +168,8 @@ def _run(setup: Setup, hooks: Hooks, progress: Progress, steps: Sequence[Sequenc
 
 def _start(setup: Setup, resumed: Resumed | None) -> Progress:
     if resumed is not None:
-        return Progress(step=resumed.step, micro_batch=resumed.micro_batch, **resumed.progress)
+        size = min(resumed.micro_batch, setup.options.micro_batch or resumed.micro_batch)
+        return Progress(step=resumed.step, micro_batch=size, **resumed.progress)
     share = math.ceil(setup.training.batch_size / setup.shard.world_size)
     longest = max(item.num_tokens for item in setup.items)
     by_memory = max(1, _max_tokens(setup) // longest)

@@ -8,6 +8,9 @@ Bytes per parameter, trained (bfloat16): master 2 weights + 4 gradients + 4 mast
 = 12; 8-bit states make the 8 a 2; paged states live in host memory. LoRA trains float32 adapters: 4 + 4 + 8 = 16 of
 each adapter parameter, over 2 of each frozen one (0.53 in nf4, embeddings and head stay 2). Activations follow what
 `trainee` saves for the backward pass, layer by layer; with checkpointing one layer's, plus every layer's input.
+
+Several workers: LoRA keeps everything on each (data parallel), only the examples are divided. Full divides its float32
+weights, gradients and AdamW states (16 bytes) by the number of workers and gathers two layers at a time (FSDP2).
 """
 
 from __future__ import annotations
@@ -95,9 +98,15 @@ def estimate(
     *,
     options: Options | None = None,
     dtype: Dtype = "bfloat16",
+    workers: int = 1,
 ) -> MemoryEstimate:
-    """The peak of one training run on one device. Sequences are taken to be `training.max_length` long at most."""
+    """The peak of one training run on each of its `workers` devices. Sequences are taken to be `training.max_length`
+    long at most."""
     options = options or Options()
+    if workers > 1:
+        training = replace(training, batch_size=math.ceil(training.batch_size / workers))
+        if isinstance(method, Full):
+            return _sharded(model_config, training, device, options, workers)
     shape, kind = _Shape.of(model_config), device.split(":")[0]
     number = 2 if dtype == "bfloat16" else 4
     trained, total = num_trainable(model_config, method), num_parameters(model_config)
@@ -130,18 +139,22 @@ def fitting_plan(
     device: str,
     device_bytes: int,
     options: Options | None = None,
+    *,
+    dtype: Dtype = "bfloat16",
+    workers: int = 1,
 ) -> Plan:
     """The cheapest change to `options` that fits `device_bytes`, in this order: smaller micro-batches, activation
-    checkpointing, stochastic rounding (full only), 8-bit optimizer states. Exact results come before small ones."""
+    checkpointing, stochastic rounding (full only), 8-bit optimizer states. Exact results come before small ones; on
+    several workers full keeps its float32 weights."""
     options = options or Options()
     small = replace(options, micro_batch=1)
     saved = replace(small, activation_checkpointing=True)
     ladder = [options, replace(options, micro_batch=max(1, training.batch_size // 4)), small, saved]
-    if isinstance(method, Full):
+    if isinstance(method, Full) and workers == 1:
         rounded = replace(saved, update_precision="stochastic")
         ladder += [rounded, replace(rounded, optimizer="adamw8bit")]
     for candidate in ladder:
-        needed = estimate(model_config, method, training, device, options=candidate)
+        needed = estimate(model_config, method, training, device, options=candidate, dtype=dtype, workers=workers)
         shortage = needed.shortage(device_bytes)
         if shortage is None:
             return Plan(options=candidate, estimate=needed, shortage=None)
@@ -209,6 +222,25 @@ class _Shape:
     @property
     def layer_weights(self) -> int:
         return sum(inputs * outputs for inputs, outputs in self.linear.values())
+
+
+def _sharded(
+    model_config: Mapping[str, Any], training: Training, device: str, options: Options, workers: int
+) -> MemoryEstimate:
+    """One worker's part of full fine-tuning under FSDP2. On CUDA it computes in bfloat16, on a CPU in float32."""
+    shape, kind = _Shape.of(model_config), device.split(":")[0]
+    number = 2 if kind == "cuda" else 4
+    part = math.ceil(num_parameters(model_config) / workers)
+    largest = max(shape.layer_weights, shape.vocabulary * shape.hidden)
+    tokens = _tokens_a_pass(training, kind, options)
+    return MemoryEstimate(
+        weights_bytes=4 * part + 2 * largest * number,
+        gradients_bytes=4 * part + largest * 4,
+        optimizer_bytes=8 * part,
+        activations_bytes=_activations(shape, Full(), tokens, kind, number, options, training.max_length),
+        logits_bytes=_logits(shape, Full(), number),
+        process_bytes=CPU_PROCESS_BYTES if kind == "cpu" else 0,
+    )
 
 
 def _tokens_a_pass(training: Training, kind: str, options: Options) -> int:

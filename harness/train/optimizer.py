@@ -99,6 +99,21 @@ class Updater:
         """The exact trainable weights by name: the float32 master where there is one."""
         return {name: master.detach() for name, master in self._masters.items()}
 
+    def states(self, name: str) -> dict[str, Tensor]:
+        """The optimizer's states of one parameter."""
+        return dict(self.optimizer.state[self._masters[name]])
+
+    def make_states(self) -> None:
+        """Let the optimizer make the states it makes at the first step, without changing a weight."""
+        self.gradients()
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
+        self.optimizer.step()
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.forget_gradients()
+
     def load(self, weights: Mapping[str, Tensor], optimizer_state: Mapping[str, Any]) -> None:
         """Continue from what `weights` and `optimizer.state_dict` gave. Raises KeyError on a missing weight."""
         with torch.no_grad():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,27 @@ from harness.store import write_json
 def main() -> None:
     """Write the reference of every run of the job that has none yet."""
     job = json.loads(Path(sys.argv[1]).read_text())
+    job["runs"] = [run for run in job["runs"] if not (Path(run["run_dir"]) / "reference.json").exists()]
+    for run_dir, reference in references(job):
+        write_json(Path(run_dir) / "reference.json", reference)
+        print(json.dumps({"event": "reference", "run": Path(run_dir).name}), flush=True)
+
+
+def references(job: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(run_dir, what goes into reference.json) of each run of the job; the base is loaded once."""
     import torch
 
     base = _load(job["model"], job["device"])
     for run in job["runs"]:
-        target = Path(run["run_dir"]) / "reference.json"
-        if target.exists():
-            continue
         try:
             with torch.inference_mode():
                 values = log_probabilities(_with_checkpoint(base, run, job["device"]), job["probes"])
-            write_json(target, {"log_probabilities": values})
+            found: dict[str, Any] = {"log_probabilities": values}
         except Exception as error:  # becomes the run's recorded failure
-            write_json(target, {"error": f"{type(error).__name__}: {error}"[:1000]})
+            found = {"error": f"{type(error).__name__}: {error}"[:1000]}
+        yield run["run_dir"], found
         if run["method"] == "lora":
             base = _without_adapter(base)
-        print(json.dumps({"event": "reference", "run": target.parent.name}), flush=True)
 
 
 def log_probabilities(model: Any, sequences: Sequence[Sequence[int]]) -> list[list[float]]:

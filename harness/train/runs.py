@@ -11,6 +11,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from harness.train.job import Item, Job, RunJob, read_items
 from harness.train.loop import Hooks, Progress, Setup, TrainingError, is_out_of_memory, train_steps
 from harness.train.measure import reset_peak
 from harness.train.optimizer import Updater
+from harness.train.planning import device_bytes, question_of, settled
 from harness.train.trainee import Trainee, attach, detach, load_base, weights_digest
 
 Tell = Callable[[dict[str, Any]], None]
@@ -55,7 +57,7 @@ def train_run(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) ->
     try:
         trainee = _train(job, run, base, base_digest, tell)
     except Exception as error:  # becomes the run's recorded failure; the next run starts from a fresh base
-        failure = _failure(error)
+        failure = failure_of(error)
         with protected():
             files.write_json(run.run_dir / "failure.json", failure)
             files.drop_resume(run.run_dir)
@@ -71,10 +73,12 @@ def _train(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) -> Tr
     assert spec.training is not None
     assert isinstance(spec.method, Lora | Full)
     items, left_out = usable_items(read_items(run.items), spec.training.max_length)
+    plan, planning_notes = settled(question_of(job, run, items), job.device_bytes or device_bytes(job.device))
+    job = replace(job, options=plan.options)
     reset_peak(job.device)
     trainee = attach(base, spec.method, spec.seed, job.options)
     updater = Updater(trainee.parameters, spec.training, job.options)
-    identity = _identity(job, run, items, base_digest)
+    identity = identity_of(job, run, items, base_digest)
     setup = Setup(
         trainee=trainee,
         updater=updater,
@@ -86,14 +90,15 @@ def _train(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) -> Tr
     )
     try:
         progress = _steps(setup, run, identity, tell)
-        notes = [*progress.notes]
+        notes = [*planning_notes, *progress.notes]
         if left_out:
             notes.append(
                 f"{len(left_out)} of {len(left_out) + len(items)} examples are longer than max_length: {left_out[:5]}"
             )
         with protected():
             size = files.write_checkpoint(run.run_dir, trainee, run.tokenizer, run.template)
-            mark = _mark(trainee, progress, notes, size, base_digest)
+            mark = finishing_mark(trainee, progress, notes, size, base_digest)
+            mark["estimated_memory_bytes"] = plan.estimate.total_bytes
             files.write_json(run.run_dir / "trained.json", mark)
             files.drop_resume(run.run_dir)
         tell({"event": "finished", "run": run.run_dir.name, **mark})
@@ -125,20 +130,25 @@ def _steps(setup: Setup, run: RunJob, identity: str, tell: Tell) -> Progress:
 
         def save(state: files.Resumed) -> None:
             files.write_resume(run.run_dir, setup.updater, identity, state)
+            folder = files.resume_folder(run.run_dir, state.step)
+            tell({"event": "saved", "run": run.run_dir.name, "step": state.step, "folder": str(folder)})
 
         return train_steps(setup, Hooks(record=record, save=save), resumed)
 
 
-def _identity(job: Job, run: RunJob, items: list[Item], base_digest: str) -> str:
+def identity_of(job: Job, run: RunJob, items: list[Item], base_digest: str) -> str:
     """What must be the same for a saved state to be continued."""
     options = {**to_json(job.options)}
-    for name in ("save_every_steps", "save_every_s"):
-        options.pop(name)
+    for name in ("save_every_steps", "save_every_s", "micro_batch", "micro_batch_tokens", "threads"):
+        options.pop(name)  # these change no more than the order of sums
     tokens = [(item.id, item.prompt_ids, item.answer_ids) for item in items]
     return digest([to_json(run.spec), base_digest, job.device.split(":")[0], job.dtype, options, tokens], length=16)
 
 
-def _mark(trainee: Trainee, progress: Progress, notes: list[str], size: int, base_digest: str) -> dict[str, Any]:
+def finishing_mark(
+    trainee: Trainee, progress: Progress, notes: list[str], size: int, base_digest: str
+) -> dict[str, Any]:
+    """What trained.json says."""
     return {
         "trainable_parameters": trainee.num_trainable,
         "total_parameters": trainee.num_total,
@@ -156,7 +166,8 @@ def _mark(trainee: Trainee, progress: Progress, notes: list[str], size: int, bas
     }
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def failure_of(error: Exception) -> dict[str, Any]:
+    """What failure.json says."""
     kind, step = "error", None
     if isinstance(error, TrainingError):
         kind, step = error.kind, error.step

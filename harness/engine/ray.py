@@ -1,0 +1,409 @@
+"""The stages on a Ray cluster, or on a local Ray that is started for them. The only file that imports ray.
+
+In: jobs as plain values. Out: the files and events of engine/local.py. A run that fits one device is a Ray task, a larger
+one a Ray Train TorchTrainer job; sampling is shared out over a pool of actors, an engine each. Ray schedules, retries what
+a lost machine took along, and scales the cluster; nothing here does. What tasks and actors do is in engine/node.py.
+
+RAY_ADDRESS joins a cluster. A stage's files lie in the sweep's folder, which every machine sees, or on `storage`.
+Sources: docs.ray.io, Ray 2.60: Ray Train's fault tolerance and persistent storage, tasks, actors, ActorPool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.exceptions import RayError
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from ray.util import ActorPool
+from ray.util.queue import Queue
+
+from harness.engine import EngineOptions, node
+from harness.engine.placement import Placement, joined, placement, shares
+from harness.engine.storage import Storage
+from harness.store import Run, append_lines, read_lines, write_json
+
+Tell = Callable[[dict[str, Any]], None]
+RETRIES = 3  # of a task, worker group or actor whose process or machine died
+POLL_S = 0.3
+GRACE_S = 8.0
+LOCAL_OBJECT_STORE_BYTES = 200 << 20  # what travels through it are settings, events and rows
+
+
+class RayEngine:
+    """Runs stages on Ray; `stop` cancels them, and trainers save their state first."""
+
+    name = "ray"
+
+    def __init__(self, folder: Path, device: str, options: EngineOptions) -> None:
+        self.folder = folder.resolve()
+        self.device = device
+        self.options = options
+        self._storage = Storage(options.storage) if options.storage else None
+        self._train_storage = Storage(options.storage or str(self.folder / "ray"))
+        self._tasks: dict[Any, Path] = {}
+        self._started_here = False
+
+    def train(self, job: Mapping[str, Any], tell: Tell) -> None:
+        """Train every run of the job that has no finishing mark yet. Failures are recorded in the run's directory."""
+        for run in job["runs"]:
+            self._take_finished(Path(run["run_dir"]))
+        waiting = [run for run in job["runs"] if not _ended(Path(run["run_dir"]))]
+        if not waiting:
+            return
+        self.connect()
+        events = Queue(actor_options={"num_cpus": 0})
+        cpus = max(1, int(ray.cluster_resources().get("CPU", 1)) // len(waiting))
+        kind = self.device.split(":")[0]
+        body = {**job, "device": kind, "device_bytes": job.get("device_bytes") or self._device_bytes()}
+        for run in sorted(waiting, key=lambda run: -Path(run["items"]).stat().st_size):
+            self._tasks[self._submitted({**body, "runs": [run]}, cpus, events)] = Path(run["run_dir"])
+        self._follow(events, tell)
+
+    def reference(self, job: Mapping[str, Any], tell: Tell) -> None:
+        """Write each run's reference log-probabilities (transformers + peft)."""
+        self.connect()
+        body = {**job, "device": self.device.split(":")[0], "model": self.sent(job["model"])}
+        body["runs"] = [{**run, "checkpoint": self.sent(run["checkpoint"])} for run in job["runs"]]
+        task = ray.remote(max_retries=RETRIES, max_calls=1, num_returns="streaming")(node.references_here)
+        for ref in task.options(**self._request(1)).remote(body, self.options.storage):
+            run_dir, reference = ray.get(ref)
+            write_json(Path(run_dir) / "reference.json", reference)
+            tell({"event": "reference", "run": Path(run_dir).name})
+
+    def samplers(self, settings: Mapping[str, Any]) -> RaySamplers:
+        """Sampling engines, started when first used and kept until closed."""
+        return RaySamplers(self, settings)
+
+    def stop(self) -> None:
+        """Cancel what runs; a trainer saves its state first. A Ray that was started here ends."""
+        if not ray.is_initialized():
+            return
+        for task in self._tasks:
+            with contextlib.suppress(RayError):
+                ray.cancel(task)
+        if self._tasks:
+            ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=GRACE_S)
+        if self._started_here:
+            ray.shutdown()
+
+    def connect(self) -> None:
+        """Join the cluster, or start a local Ray; does nothing when it is connected."""
+        if ray.is_initialized():
+            return
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(address="auto", **quiet)
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        self._started_here = True
+        ray.init(
+            "local",
+            num_cpus=os.cpu_count(),
+            include_dashboard=False,
+            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+            **quiet,
+        )
+
+    def _submitted(self, job: dict[str, Any], cpus: int, events: Queue) -> Any:
+        """The task that ends when the job's one run has ended."""
+        (run,) = job["runs"]
+        place = placement(node.question(job), job["device_bytes"], self.options.workers_per_run)
+        name = Path(run["run_dir"]).name
+        if self._storage is not None or place.workers > 1:
+            job = {**job, "runs": [{**run, "name": name}]}
+        if self._storage is not None:
+            self._send_inputs(name, Path(run["items"]))
+            job = {**job, "model": self.sent(job["model"])}
+        request = self._request(cpus)
+        if place.workers == 1:
+            task = ray.remote(max_retries=RETRIES, max_calls=1)(node.train_here)
+            request["memory"] = _memory(place, self.device, job["device_bytes"])
+            return task.options(**request).remote(job, self.options.storage, events)
+        each = {"CPU": request["num_cpus"], **({"GPU": 1} if "num_gpus" in request else {})}
+        task = ray.remote(max_retries=RETRIES, max_calls=1, num_cpus=0)(fit_here)
+        config = {"job": job, "storage": self.options.storage, "states": self._train_storage.url, "events": events}
+        return task.remote(config, place.workers, each)
+
+    def _request(self, cpus: int) -> dict[str, Any]:
+        return {"num_cpus": cpus} if self.device == "cpu" else {"num_cpus": 1, "num_gpus": 1}
+
+    def _follow(self, events: Queue, tell: Tell) -> None:
+        """Pass events on until every task has ended, and record the runs that left no finishing mark."""
+        while self._tasks:
+            done, _ = ray.wait(list(self._tasks), timeout=POLL_S)
+            for event in _drained(events):
+                tell(event)
+            for task in done:
+                self._end(task, self._tasks.pop(task), tell)
+        events.shutdown(force=True)
+
+    def _end(self, task: Any, run_dir: Path, tell: Tell) -> None:
+        try:
+            reason = ray.get(task)
+        except RayError as error:
+            reason = _reason(error)
+        self._take_finished(run_dir)
+        if not _ended(run_dir):
+            reason = reason or "the task ended without a result"
+            Run(run_dir).fail("train", reason)
+            tell({"event": "failed", "run": run_dir.name, "reason": reason})
+
+    def _take_finished(self, run_dir: Path) -> None:
+        """Fetch what a run left on the storage, and clean up there."""
+        if _ended(run_dir):
+            return
+        key = f"runs/{run_dir.name}"
+        with tempfile.TemporaryDirectory(dir=node.scratch()) as place:
+            if self._train_storage.pull(f"{key}/done", Path(place) / "done"):
+                node.place_finished(Path(place) / "done", run_dir)
+                self._train_storage.drop(key)
+                self._train_storage.drop(f"train/{run_dir.name}")
+
+    def _send_inputs(self, name: str, items: Path) -> None:
+        assert self._storage is not None
+        with tempfile.TemporaryDirectory() as place:
+            shutil.copyfile(items, Path(place) / "items.jsonl")
+            self._storage.push(Path(place), f"runs/{name}/inputs")
+
+    def sent(self, folder: str | None) -> str | None:
+        """The folder's path, or its key on the storage, where it is put once."""
+        if self._storage is None or folder is None:
+            return folder
+        key = node.folder_key(folder)
+        if not self._storage.has(key):
+            self._storage.push(Path(folder), key)
+        return key
+
+    def _device_bytes(self) -> int:
+        """Memory of one device: of the largest node (CPU), or of the first GPU that can be had."""
+        if self.device == "cpu":
+            return max(int(entry["Resources"].get("memory", 0)) for entry in ray.nodes() if entry["Alive"])
+        return int(ray.get(ray.remote(num_gpus=1, max_calls=1)(node.device_bytes).remote("cuda")))
+
+
+class RaySamplers:
+    """A pool of actors, each with a sampling engine. Rows come back to this process, the only one that writes them."""
+
+    def __init__(self, engine: RayEngine, settings: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._settings = dict(settings)
+        self._actors: list[Any] = []
+        self._events: Queue | None = None
+
+    def sample(self, jobs: Sequence[Mapping[str, Any]], tell: Tell) -> None:
+        """Sample every job; each ends with a `sampled` or `failed` event."""
+        self._engine.connect()
+        asked = [self._prepared(job) for job in jobs]
+        told = _RowKeeper(asked, tell)
+        for job in asked:
+            job["requests"] = [r for r in job["requests"] if r["id"] not in told.known[job["run"]]]
+        endings = self._answered(shares(asked, self._count(asked)), told)
+        for job in asked:
+            ending = joined(endings[job["run"]])
+            if ending["event"] == "unproven" and job["method"] == "full":
+                ending = self._by_fresh_engine(job, ending, told)
+            if ending["event"] == "unproven":
+                ending = {**ending, "event": "failed", "reason": f"engine not proven: {ending['check']['reason']}"}
+            tell(ending)
+
+    def close(self) -> None:
+        """End the engines."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+        if self._events is not None:
+            self._events.shutdown(force=True)
+            self._events = None
+
+    def _answered(self, pieces: list[dict[str, Any]], told: _RowKeeper) -> dict[str, list[dict[str, Any]]]:
+        """The events that ended the pieces, by run."""
+        if not self._actors:
+            told({"event": "engine"})
+            count = self._count(pieces)
+            self._events = Queue(actor_options={"num_cpus": 0})
+            self._actors = [self._started(self._settings, count) for _ in range(count)]
+        pool = ActorPool(self._actors)
+        for piece in pieces:
+            pool.submit(lambda actor, job: actor.answer.remote(job), piece)
+        endings: dict[str, list[dict[str, Any]]] = {piece["run"]: [] for piece in pieces}
+        reason = "the engine ended"
+        left = len(pieces)
+        while left and pool.has_next():
+            try:
+                ending = pool.get_next_unordered(timeout=POLL_S)
+            except TimeoutError:
+                ending = None
+            except RayError as error:  # the engine died more often than Ray restarts it
+                ending, reason = None, _reason(error)
+                left -= 1
+            for event in _drained(self._events):
+                told(event)
+            if ending is not None:
+                endings[ending["run"]].append(ending)
+                left -= 1
+        for piece in pieces:
+            while len(endings[piece["run"]]) < piece["parts"]:
+                endings[piece["run"]].append(
+                    {"event": "failed", "run": piece["run"], "split": piece["split"], "reason": reason}
+                )
+        return endings
+
+    def _by_fresh_engine(self, job: dict[str, Any], ending: dict[str, Any], told: _RowKeeper) -> dict[str, Any]:
+        """The same job by an engine that is started on the checkpoint itself: slow, and right by construction."""
+        for old in self._actors:
+            ray.kill(old)
+        self._actors = []
+        actor = self._started({**self._settings, "model": job["checkpoint"], "sent": True}, 1)
+        ref = actor.answer.remote({**job, "checkpoint": None, "method": "base"})
+        while not ray.wait([ref], timeout=POLL_S)[0]:
+            for event in _drained(self._events):
+                told(event)
+        try:
+            answer: dict[str, Any] = ray.get(ref)
+        except RayError:
+            return ending
+        finally:
+            for event in _drained(self._events):
+                told(event)
+            ray.kill(actor)
+        return {**answer, "route": "fresh engine"} if answer["event"] == "sampled" else answer
+
+    def _prepared(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        return {**job, "checkpoint": self._engine.sent(job["checkpoint"])}
+
+    def _count(self, jobs: Sequence[Mapping[str, Any]]) -> int:
+        """Engines at a time: one for each group of GPUs that holds the model, or for each node with CPUs alone."""
+        if self._engine.options.samplers is not None:
+            return self._engine.options.samplers
+        if self._engine.device == "cpu":
+            return sum(bool(entry["Alive"] and entry["Resources"].get("CPU")) for entry in ray.nodes())
+        return max(1, int(ray.cluster_resources().get("GPU", 0)) // self._settings["num_devices"])
+
+    def _started(self, settings: Mapping[str, Any], count: int) -> Any:
+        engine = self._engine
+        request: dict[str, Any] = {"num_cpus": 1, "num_gpus": self._settings["num_devices"]}
+        if engine.device == "cpu":
+            cpus = max(1, int(ray.cluster_resources().get("CPU", 1)) // count)
+            # vLLM would bind its threads to all cores of the machine, whatever else runs there.
+            variables = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(cpus)}
+            request = {"num_cpus": cpus, "runtime_env": {"env_vars": variables}}
+        model = settings["model"] if settings.get("sent") else engine.sent(settings["model"])
+        body = {**settings, "model": model, "tokenizer": engine.sent(settings["tokenizer"])}
+        remote = ray.remote(max_restarts=RETRIES, max_task_retries=RETRIES)(node.Sampler)
+        return remote.options(**request).remote(body, engine.options.storage, self._events)
+
+
+class _RowKeeper:
+    """Writes the rows that engines send, an item once, and passes everything else on as the events of a local engine."""
+
+    def __init__(self, jobs: Sequence[Mapping[str, Any]], tell: Tell) -> None:
+        self._out = {job["run"]: Path(job["out"]) for job in jobs}
+        self._tell = tell
+        self.known: dict[str, set[str]] = {
+            job["run"]: {row["example_id"] for row in read_lines(Path(job["out"])) if row["split"] == job["split"]}
+            for job in jobs
+        }
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        if event["event"] == "progress":
+            return  # an engine knows of its own share alone
+        if event["event"] != "rows":
+            self._tell(event)
+            return
+        known = self.known[event["run"]]
+        rows = [row for row in event["rows"] if row["example_id"] not in known]  # an engine that died answers twice
+        known.update(row["example_id"] for row in rows)
+        append_lines(self._out[event["run"]], rows)
+        self._tell({"event": "progress", "run": event["run"], "done": len(known)})
+
+
+def fit_here(config: dict[str, Any], workers: int, each: dict[str, float]) -> str | None:
+    """Train one run on several workers with Ray Train; returns why it failed, if it did. Tried again, it goes on from the
+    last state that Ray Train knows under the run's name."""
+    (run,) = config["job"]["runs"]
+    filesystem, root = Storage(config["states"]).arrow()
+    trainer = TorchTrainer(
+        _train_loop,
+        train_loop_config=config,
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu="GPU" in each, resources_per_worker=each),
+        run_config=RunConfig(
+            name=run["name"],
+            storage_path=f"{root}/train",
+            storage_filesystem=filesystem,
+            failure_config=FailureConfig(max_failures=RETRIES),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        return _reason(error)
+    return None
+
+
+def _train_loop(config: dict[str, Any]) -> None:
+    """One worker, in Ray Train's process group."""
+    with tempfile.TemporaryDirectory(prefix="worker-", dir=node.scratch()) as place:
+        node.train_share(config, _TrainKeeper(Path(place)), Path(place))
+
+
+class _TrainKeeper:
+    """States as Ray Train's checkpoints: each worker reports its part, and a state counts when all have (worker.Keeper)."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._warned: Any = None
+
+    def newest(self) -> Path | None:
+        """The newest state, fetched to this machine."""
+        checkpoint = ray.train.get_checkpoint()
+        return Path(checkpoint.to_directory(str(self._place / "restored"))) if checkpoint else None
+
+    @contextlib.contextmanager
+    def saving(self, step: int) -> Iterator[Path]:
+        """A folder for this worker's part, uploaded at the end of the block."""
+        part = self._place / "part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        yield part
+        checkpoint = Checkpoint.from_directory(str(part)) if any(part.iterdir()) else None
+        ray.train.report({"step": step}, checkpoint=checkpoint)
+
+    def save_now(self) -> bool:
+        """True once for every announced loss of a machine of this run."""
+        warning = ray.train.get_preemption_info()
+        fresh: bool = warning is not None and warning != self._warned
+        self._warned = warning
+        return fresh
+
+
+def _memory(place: Placement, device: str, device_bytes: int) -> int:
+    """Host memory to reserve. Never more than a node has: the trainer itself says that a run is too large."""
+    estimate = place.plan.estimate
+    return min(estimate.total_bytes, device_bytes) if device == "cpu" else estimate.host_bytes
+
+
+def _ended(folder: Path) -> bool:
+    return (folder / "trained.json").exists() or (folder / "failure.json").exists()
+
+
+def _drained(events: Queue | None) -> list[dict[str, Any]]:
+    if events is None:
+        return []
+    found: list[dict[str, Any]] = events.get_nowait_batch(events.size())
+    return found
+
+
+def _reason(error: Exception) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1][:500] if lines else ''}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -99,19 +100,16 @@ class RayEngine:
         """Join the cluster, or start a local Ray; does nothing when it is connected."""
         if ray.is_initialized():
             return
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if os.environ.get("RAY_ADDRESS"):
-            ray.init(address="auto", **quiet)
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        self._started_here = True
-        ray.init(
-            "local",
-            num_cpus=os.cpu_count(),
-            include_dashboard=False,
-            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
-            **quiet,
-        )
+            ray.init(os.environ["RAY_ADDRESS"], **quiet)
+        else:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            self._started_here = True
+            local = {"include_dashboard": False, "object_store_memory": LOCAL_OBJECT_STORE_BYTES}
+            ray.init("local", num_cpus=os.cpu_count(), **local, **quiet)
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end us without saving
 
     def _submitted(self, job: dict[str, Any], cpus: int, events: Queue) -> Any:
         """The task that ends when the job's one run has ended."""
@@ -186,7 +184,7 @@ class RayEngine:
     def _device_bytes(self) -> int:
         """Memory of one device: of the largest node (CPU), or of the first GPU that can be had."""
         if self.device == "cpu":
-            return max(int(entry["Resources"].get("memory", 0)) for entry in ray.nodes() if entry["Alive"])
+            return max(int(entry["Resources"].get("memory", 0)) for entry in _cpu_nodes())
         return int(ray.get(ray.remote(num_gpus=1, max_calls=1)(node.device_bytes).remote("cuda")))
 
 
@@ -285,8 +283,9 @@ class RaySamplers:
         if self._engine.options.samplers is not None:
             return self._engine.options.samplers
         if self._engine.device == "cpu":
-            return sum(bool(entry["Alive"] and entry["Resources"].get("CPU")) for entry in ray.nodes())
-        return max(1, int(ray.cluster_resources().get("GPU", 0)) // self._settings["num_devices"])
+            return len(_cpu_nodes())
+        groups: int = int(ray.cluster_resources().get("GPU", 0)) // self._settings["num_devices"]
+        return max(1, groups)
 
     def _started(self, settings: Mapping[str, Any], count: int) -> Any:
         engine = self._engine
@@ -385,6 +384,10 @@ class _TrainKeeper:
         fresh: bool = warning is not None and warning != self._warned
         self._warned = warning
         return fresh
+
+
+def _cpu_nodes() -> list[dict[str, Any]]:
+    return [entry for entry in ray.nodes() if entry["Alive"] and entry["Resources"].get("CPU")]
 
 
 def _memory(place: Placement, device: str, device_bytes: int) -> int:

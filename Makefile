@@ -22,11 +22,12 @@ CLUSTER = $(call flag,ENGINE,engine) $(call flag,STORAGE,storage) $(call flag,WO
   $(call flag,SAMPLERS,samplers) $(call flag,DEVICE_MEMORY,device-memory)
 READY = $(VENV)/.ready-$(DEVICE)
 
-.PHONY: help setup sweep plan ray-demo test test-slow lint certify gate audit-judge judge-demo doctor clean
+.PHONY: help setup sweep plan ray-demo gpu-bench test test-slow lint certify gate audit-judge judge-demo doctor clean
 help:
 	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= JUDGE= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
 	@echo "make ray-demo           the default sweep, made small, on a local Ray with two workers (ENGINE=ray: any sweep on Ray)"
+	@echo "make gpu-bench          on a GPU: the default sweep, a 7B-shaped model's speed, memory against the estimate, TRL beside"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
 	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"
 	@echo "make gate CHECKPOINT=... TASK=sql   is it worse than results/baselines/sql.json? (BASELINE= MARGIN=)"
@@ -62,6 +63,10 @@ ray-demo: SAMPLERS ?= 2
 ray-demo: ENGINE := ray
 ray-demo: setup
 	$(VENV)/bin/harness sweep $(TASK) --device $(DEVICE) $(AXES)
+
+# Ten minutes on an H100; writes results/h100/bench.json and README.md.
+gpu-bench: setup
+	$(VENV)/bin/python -m harness.gpu_bench $(or $(OUT),results/h100) --device $(DEVICE) $(call flag,SHAPE,shape)
 
 lint: setup
 	$(VENV)/bin/ruff format --check .

@@ -191,7 +191,7 @@ def as_markdown(body: dict[str, Any]) -> str:
         f"# {parts['matmul'].get('device_name', body['device'])}, {body['date']}",
         "",
         f"`{body['command']}`: {body['seconds']:.0f} s in all. Random weights, shape `{body['shape']}`, batch "
-        f"{TRAINING[body['shape']].batch_size} of {PROMPT_TOKENS} + {ANSWER_TOKENS} tokens, {STEPS} steps after {WARM_UP_STEPS} to warm up.",
+        f"{TRAINING[body['shape']].batch_size} of {PROMPT_TOKENS} + {ANSWER_TOKENS} tokens, {STEPS} steps.",
         "",
         "| run | tokens/s | model FLOP/s over matrix product | peak memory | estimate | options |",
         "|---|---|---|---|---|---|",

@@ -3,8 +3,10 @@
 Gold must pass. Another item's gold, the empty text, master keys (openers that judges have accepted as answers) and
 planted verdicts must fail. Goes in: items with references. Comes out: control items with what is expected of them.
 
-Sources: master keys from Zhao et al. 2025 (arXiv 2507.08794, table 1); planted verdicts after Raina et al. 2024
-(arXiv 2402.14016) and the prompt-injection suites of Inspect.
+Sources: master keys from Zhao et al. 2025, "One Token to Fool LLM-as-a-Judge" (arXiv 2507.08794): its abstract names
+":", ".", "Thought process:" and "Let's solve this problem step by step.", its first figure "Solution" and the Japanese
+one; the comma, the Chinese and the Spanish one are as cited second hand, not checked in its text. The last is our own.
+Planted verdicts are ours too, after the idea of Raina et al. 2024 (arXiv 2402.14016) that a phrase can win a judge.
 """
 
 from __future__ import annotations

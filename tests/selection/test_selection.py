@@ -160,3 +160,19 @@ def test_equal_runs_look_better_than_they_are_by_about_the_stated_optimism() -> 
         expected.append(chosen.expected_optimism)
     assert np.mean(surplus) == pytest.approx(0.071, abs=0.02)  # expected_best_of(8, 100, .5)
     assert np.mean(expected) == pytest.approx(np.mean(surplus), abs=0.035)
+
+
+def test_a_hosted_model_goes_to_test_and_is_never_chosen() -> None:
+    COSTS["gpt-4o"] = {"method": "hosted"}
+    COSTS["gpt-4o 4-shot"] = {"method": "hosted"}
+    accuracy = {"base": 0.05, "lora-8": 0.6, "gpt-4o": 0.9, "gpt-4o 4-shot": 0.95}
+    chosen = select(*sweep(accuracy))
+    assert (chosen.best, chosen.recommended) == ("lora-8", "lora-8")
+    assert "gpt-4o 4-shot" in chosen.finalists
+    assert "gpt-4o" not in chosen.finalists
+    assert set(chosen.means) == {"base", "lora-8"}
+    confirmed = confirm(chosen, *sweep(accuracy))
+    assert {final.run for final in confirmed.finals} == {"base", "lora-8"}
+    assert confirmed.missing == {}
+    alone = select(*sweep({"gpt-4o": 0.9, "gpt-4o 4-shot": 0.95}))
+    assert alone.best == "gpt-4o 4-shot"  # there is nothing else to choose

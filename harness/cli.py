@@ -250,8 +250,18 @@ def score(
 
 
 @app.command()
-def compare(a: Path, b: Path, output: Text = None, force: bool = False, form: str = "text") -> None:
-    """Compare two runs or result files item by item; --form text, json or markdown."""
+def compare(
+    a: Annotated[Path, typer.Argument(help="a run, sweep, baseline, or .jsonl, .json, .eval of any harness")],
+    b: Path,
+    scorer: Annotated[
+        str | None, typer.Option(help="where a side has several; lm-eval: metric or metric,filter")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="of runs: validation or test (where both have it)")] = None,
+    force: Annotated[bool, typer.Option(help="compare although versions differ; every output says so")] = False,
+    form: Annotated[str, typer.Option(help="text, json or markdown")] = "text",
+    output: Text = None,
+) -> None:
+    """Compare two runs, sweeps or result files item by item: does B really differ from A?"""
     from harness.compare import as_json, as_markdown, as_text
     from harness.compare import compare as compared
     from harness.compare_formats import load_items
@@ -259,9 +269,13 @@ def compare(a: Path, b: Path, output: Text = None, force: bool = False, form: st
     forms: dict[str, Callable[[Any], str]] = {"text": as_text, "json": as_json, "markdown": as_markdown}
     if form not in forms:
         raise _user_error(f"--form is text, json or markdown, got {form!r}")
-    text = forms[form](compared(load_items(a), load_items(b), force=force))
+    if split not in (None, "validation", "test"):
+        raise _user_error(f"--split is validation or test, got {split!r}")
+    part: Any = split
+    sides = [load_items(path, scorer=scorer, split=part) for path in (a, b)]
+    text = forms[form](compared(*sides, force=force))
     if output:
-        Path(output).write_text(text)
+        Path(output).write_text(text, encoding="utf-8")
     else:
         typer.echo(text)
 

@@ -4,16 +4,8 @@ All five say the same: they share `facts`, the one place where numbers become wo
 texts come from outside and may be hostile: the terminal gets no control characters, XML no character that XML forbids,
 Markdown and HTML nothing but character references for all that is not a letter, a digit, a space or a hyphen.
 Limits: a step summary holds 1 MiB, a comment 65,536 characters (docs.github.com); lists of examples are cut to fit,
-with the number left out stated, the verdict and its checks never. A GitHub Actions job that gates a release:
-
-    - run: |
-        harness gate checkpoints/new --policy gate.yaml \
-          --junit gate.xml --comment gate.md --summary "$GITHUB_STEP_SUMMARY"
-    - if: always()
-      run: gh pr comment "$NUMBER" --body-file gate.md --edit-last --create-if-none
-
-In JUnit an inconclusive or impossible comparison
-is an <error>: a skipped test would look green.
+with the number left out stated, the verdict and its checks never. README.md shows a GitHub Actions job with all of
+them. In JUnit an inconclusive or impossible comparison is an <error>: a skipped test would look green.
 """
 
 from __future__ import annotations

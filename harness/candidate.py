@@ -15,7 +15,7 @@ from typing import cast
 
 from harness.core import Split, UserError
 from harness.items import ItemSet, item_from_row
-from harness.store import Run, Sweep, read_json
+from harness.store import Run, Sweep, encodable, read_json
 
 SETTING = ("model", "data", "prompt_style", "few_shot")
 
@@ -79,7 +79,7 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
     for row in rows:
         score = row["scores"][chosen_scorer]
         outcome = row["outcome"] if chosen_scorer == primary else _secondary_outcome(score["value"], row["outcome"])
-        known = {key: values.get(row["example_id"]) for key, values in shared.items()}
+        known = {key: values.get(encodable(row["example_id"])) for key, values in shared.items()}
         more = {"outcome": outcome, "latency_s": latencies.get(row["example_id"])}
         items.append(item_from_row({**row, **score, **known, **more}))
     return ItemSet(

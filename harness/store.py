@@ -59,6 +59,28 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
+def encodable(value: Any) -> Any:
+    """`value` with the lone surrogates in its texts as escapes: a model may write them, UTF-8 and Arrow refuse them."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _framed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with every text fit for a DataFrame. Rows that are fit already, nearly all, are not copied."""
+
+    def fit(row: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return dict(encodable(row))
+        return row
+
+    return [fit(row) for row in rows]
+
+
 def append_lines(path: Path, rows: Iterable[Any]) -> None:
     """Append one JSON line a row and force them to the disk. A torn last line of an earlier death is cut off first."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -288,7 +310,7 @@ class Sweep:
         import pandas as pd
 
         frame = pd.DataFrame(
-            read_lines(self.folder / "examples.jsonl"),
+            _framed(read_lines(self.folder / "examples.jsonl")),
             columns=["id", "split", "inputs", "gold", "meta", "cluster", "tags"],
         )
         return frame.rename(columns={"id": "example_id"}).set_index("example_id")
@@ -299,7 +321,7 @@ class Sweep:
 
         scorer = self.info["scorer"]
         folders = self.run_folders()
-        frame = pd.DataFrame([_run_row(run, scorer) for run in folders])
+        frame = pd.DataFrame(_framed(_run_row(run, scorer) for run in folders))
         if folders:
             frame["label"] = labels([run.spec for run in folders])
         if "test_n" in frame:
@@ -344,7 +366,7 @@ class Sweep:
             "num_tokens",
             "latency_s",
         ]
-        return pd.DataFrame(rows, columns=[*columns, "scorer", "value", "why", "answer", "evidence"])
+        return pd.DataFrame(_framed(rows), columns=[*columns, "scorer", "value", "why", "answer", "evidence"])
 
     def train_log(self, run: str) -> pd.DataFrame:
         """One row an optimizer step of one run (empty for a base run)."""

@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from harness.core import OUTCOMES
-from harness.report.data import ReportData, encodable, is_missing, records
+from harness.report.data import ReportData, is_missing, records
+from harness.store import encodable
 
 CHUNK_ITEMS = 50
 BUDGET_BYTES = 14_000_000  # of the 20 MB a report may have: figures and text take below 3

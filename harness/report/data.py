@@ -15,6 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.store import encodable
+
 METHOD_WORDS = {"base": "base", "lora": "LoRA", "full": "full"}
 TRAINED = ("lora", "full")
 SETTINGS = (
@@ -145,39 +147,26 @@ def load_report_data(folder: Path) -> ReportData:
     )
 
 
-def encodable(text: str) -> str:
-    """`text` with lone surrogates written as backslash escapes: UTF-8 cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def encodable_data(data: ReportData) -> ReportData:
     """`data` with every text fit for UTF-8: pandas' strings, Parquet and files refuse the lone surrogates a model may
     write. Only columns of Python objects can hold one."""
     return replace(
         data,
-        info=_encodable(data.info),
+        info=encodable(data.info),
         runs=_encodable_table(data.runs),
         scores=_encodable_table(data.scores),
         examples=_encodable_table(data.examples),
-        prompts=_encodable(data.prompts),
-        certificate=_encodable(data.certificate),
-        hosted=_encodable(data.hosted),
-        audits=tuple(_encodable(audit) for audit in data.audits),
+        prompts=encodable(data.prompts),
+        certificate=encodable(data.certificate),
+        hosted=encodable(data.hosted),
+        audits=tuple(encodable(audit) for audit in data.audits),
     )
 
 
 def _encodable_table(table: pd.DataFrame) -> pd.DataFrame:
     columns = [name for name in table.columns if table[name].dtype == object]
-    fixed = {name: pd.Series([_encodable(value) for value in table[name]], index=table.index) for name in columns}
+    fixed = {name: pd.Series([encodable(value) for value in table[name]], index=table.index) for name in columns}
     return table.assign(**fixed)
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, Mapping):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def typed_runs(runs: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from harness.core import OUTCOMES
 from harness.report.answer import MISSING, Unit, display, interval, known
-from harness.report.data import ReportData, encodable, is_missing
+from harness.report.data import ReportData, is_missing
+from harness.store import encodable
 
 
 @dataclass(frozen=True, kw_only=True)

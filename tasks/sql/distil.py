@@ -9,7 +9,7 @@ queries too, from random rows without constraints or constants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Gold, Oracle, Tier
 from tasks.sql.schema import Schema
 
-DISTILLER_VERSION = "2"
+DISTILLER_VERSION = "3"
 INSTANCE_BUDGET_STEPS = 400_000
 MAX_CANDIDATES = 30
 MIN_KEPT = 5
@@ -107,12 +107,16 @@ def any_oracle_on(schema: Schema, gold: Gold, instance: Instance) -> Oracle | No
         return None
 
 
-def aware_of(schema: Schema, trees: tuple[exp.Expr | None, exp.Expr | None], seed: str, count: int) -> list[Instance]:
-    """Instances built from the constants of two queries: what could tell this prediction from this gold."""
+def aware_of(
+    schema: Schema, trees: tuple[exp.Expr | None, exp.Expr | None], seed: str, count: int
+) -> Iterator[Instance]:
+    """Up to `count` instances built from the constants of two queries: what could tell this prediction from this gold."""
     facts, gold_facts = facts_of(schema, *trees), facts_of(schema, trees[0])
+    facts.whole = None in trees
     for column, found in facts.columns.items():
         found.null_tested = gold_facts.of(column).null_tested  # a NULL only the prediction asks about is a corner
-    return [generated(facts, f"aware:{seed}", number, _tier(facts, number)) for number in range(count)]
+    for number in range(count):
+        yield generated(facts, f"aware:{seed}", number, _tier(facts, number))
 
 
 def _tier(facts: Facts, number: int) -> Tier:

@@ -11,16 +11,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 
 from sqlglot import exp
 
+from tasks.sql.constants import Constant, around, around_computed, around_pattern, around_sum, dates_around
 from tasks.sql.schema import Schema, Table
 
 ColumnId = tuple[str, str]  # (table, column) in lower case
-Constant = int | float | str
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?$")
 _KEY_NAMES = frozenset({"id", "uid", "code", "key", "no", "number", "pk"})
 _MAX_CONSTANTS = 24
+MAX_LIMIT = 200  # a LIMIT above it is not tested: it would take too many rows
 
 
 @dataclass(kw_only=True)
@@ -33,8 +34,17 @@ class ColumnFacts:
     averaged: bool = False
     ordered: bool = False
     grouped: bool = False
+    paired: bool = False  # rows of one table are compared by it: a self-join, a set operation, IN over the same column
     null_tested: bool = False
-    dated: bool = False
+    dated: bool = False  # a date function reads it
+    date_hits: list[Constant] = field(default_factory=list)  # whole dates, for columns that hold dates
+    date_misses: list[Constant] = field(default_factory=list)
+    cores: list[str] = field(default_factory=list)  # LIKE patterns without their wildcards
+
+    def add_dates(self, hits: list[Constant], misses: list[Constant]) -> None:
+        """More dates that satisfy a predicate, and more that nearly do."""
+        self.date_hits += hits
+        self.date_misses += misses
 
 
 @dataclass(kw_only=True)
@@ -50,6 +60,7 @@ class Facts:
     counts: list[int] = field(default_factory=list)  # sizes of groups that HAVING asks about
     limits: list[int] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
+    whole: bool = True  # fill the tables of a small schema that no query reads as well: a prediction may read them
 
     def of(self, column: ColumnId) -> ColumnFacts:
         """The facts of `column`, empty ones when there are none yet."""
@@ -169,6 +180,8 @@ class _Reader:
             a, b = self.resolve(left), self.resolve(right)
             if a and b and a != b:
                 (self.facts.joins if isinstance(node, exp.EQ) else self.facts.pools).append((a, b))
+            elif a and isinstance(node, exp.EQ):
+                self.facts.of(a).paired = True
             return
         for side, other in ((left, right), (right, left)):
             subquery = other.find(exp.Select) if isinstance(other, exp.Subquery) else None
@@ -188,11 +201,14 @@ class _Reader:
             facts = self.facts.of(column)
             if isinstance(value, int | float) and isinstance(side, exp.Column | exp.AggFunc):
                 facts.numeric = True
-            if isinstance(side, exp.Column | exp.Neg | exp.AggFunc | exp.Paren):
+            if _adds_up(side) and isinstance(value, int | float):
+                hits, misses = around_sum(value)
+            elif isinstance(side, exp.Column | exp.Neg | exp.AggFunc | exp.Paren):
                 hits, misses = around(value, node)
             else:
                 hits, misses = around_computed(value, side)
-                facts.dated = facts.dated or "time" in type(side).__name__.lower()
+                facts.dated = facts.dated or _reads_dates(side)
+                facts.add_dates(*dates_around(str(value), exact=True))
             facts.hits += hits
             facts.misses += misses
 
@@ -200,9 +216,12 @@ class _Reader:
         value = _literal(node.expression)
         if isinstance(value, str):
             for column in self._columns(node.this):
+                facts = self.facts.of(column)
                 hits, misses = around_pattern(value)
-                self.facts.of(column).hits += hits
-                self.facts.of(column).misses += misses
+                facts.hits += hits
+                facts.misses += misses
+                facts.cores.append(value.strip("%*"))
+                facts.add_dates(*dates_around(value, exact=False))
 
     def _membership(self, node: exp.In) -> None:
         query = node.args.get("query")
@@ -213,6 +232,8 @@ class _Reader:
             b = self.resolve(inner) if isinstance(inner, exp.Column) else None
             if a and b and a != b:
                 self.facts.joins.append((a, b))
+            elif a and b:
+                self.facts.of(a).paired = True
         for item in node.expressions:
             self._constant(node.this, item, exp.EQ())
 
@@ -229,6 +250,8 @@ class _Reader:
         b = next(iter(self._columns(right)), None)
         if a and b and a != b:
             self.facts.pools.append((a, b))
+        elif a and b:
+            self.facts.of(a).paired = True
 
     def _using(self, join: exp.Join) -> None:
         select = join.find_ancestor(exp.Select)
@@ -281,105 +304,17 @@ class _Reader:
         return None
 
 
-def around(value: Constant, node: exp.Expr) -> tuple[list[Constant], list[Constant]]:
-    """(values that satisfy a comparison with `value`, values that nearly do), by the operator of `node`."""
-    if isinstance(value, str) and _NUMBER.match(value):
-        hits, misses = around(float(value) if "." in value else int(value), node)
-        return [value, *(_like_text(v, value) for v in hits)], [_like_text(v, value) for v in misses]
-    if isinstance(value, str):
-        return _around_text(value, node)
-    step = 1 if isinstance(value, int) else 0.5
-    below: list[Constant] = [value - step, value - 1, value - 10 * step]
-    above: list[Constant] = [value + step, value + 1, value + 10 * step]
-    if isinstance(node, exp.GT):
-        return above, [value, *below]
-    if isinstance(node, exp.GTE):
-        return [value, *above], below
-    if isinstance(node, exp.LT):
-        return below, [value, *above]
-    if isinstance(node, exp.LTE):
-        return [value, *below], above
-    if isinstance(node, exp.Between):
-        return [value, value], [*below, *above]
-    return [value], [value - 1, value + 1, -value, value * 10]
+def _adds_up(side: exp.Expr) -> bool:
+    """Whether `side` is a sum, or arithmetic over more than one column."""
+    if side.find(exp.Sum) is not None:
+        return True
+    arithmetic = isinstance(side, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Paren)
+    return arithmetic and len(list(side.find_all(exp.Column))) > 1
 
 
-def around_pattern(pattern: str) -> tuple[list[Constant], list[Constant]]:
-    """(texts that match a LIKE pattern, texts that nearly do)."""
-    core = pattern.replace("%", "").replace("_", "a").replace("*", "").replace("?", "a")
-    filled = [
-        pattern.replace("_", "a").replace("%", fill).replace("*", fill).replace("?", "a") for fill in ("", "q", "zz ")
-    ]
-    misses: list[Constant] = [
-        core[:-1],
-        core[1:],
-        "q" + core,
-        core + "q",
-        "q" + core + "q",
-        core[:1] + "q" + core[1:],
-        core.upper(),
-    ]
-    return list(dict.fromkeys([*filled, filled[0].swapcase()])), misses
-
-
-def around_computed(value: Constant, side: exp.Expr) -> tuple[list[Constant], list[Constant]]:
-    """Values for a column inside a function that is compared with `value`: dates for years, texts for lengths."""
-    kind = type(side).__name__.lower()
-    text = str(value)
-    if "time" in kind or "date" in kind or "year" in kind:
-        if re.fullmatch(r"\d{4}", text):
-            return [f"{text}-03-15", f"{text}-12-31"], [f"{int(text) - 1}-12-31", f"{int(text) + 1}-01-01"]
-        if re.fullmatch(r"\d{1,2}", text):
-            month = max(1, min(12, int(text)))
-            return [f"2014-{month:02d}-{month:02d}"], [f"2014-{month % 12 + 1:02d}-{month % 28 + 1:02d}"]
-        return _around_text(text, exp.EQ())
-    if "length" in kind and isinstance(value, int) and 0 <= value <= 60:
-        return ["w" * value, "w" * (value + 1)], ["w" * max(0, value - 1)]
-    if isinstance(value, int | float):
-        return [value, value / 2 if value % 2 else value // 2], [value + 1, value - 1]
-    return [value, value.upper(), value.lower(), value + "xyz"], [value[:-1], "x" + value]
-
-
-def _around_text(value: str, node: exp.Expr) -> tuple[list[Constant], list[Constant]]:
-    date = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(.*)", value)
-    if date is not None:
-        before, after = _shifted(date, -1), _shifted(date, 1)
-        if isinstance(node, exp.GT | exp.GTE):
-            return after + ([value] if isinstance(node, exp.GTE) else []), [value, *before]
-        if isinstance(node, exp.LT | exp.LTE):
-            return before + ([value] if isinstance(node, exp.LTE) else []), [value, *after]
-        return [value], [*before, *after]
-    variants: list[Constant] = [
-        value.swapcase(),
-        value.lower(),
-        value.upper(),
-        value + "x",
-        value[:-1],
-        "x" + value,
-        value + " ",
-    ]
-    if isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE):
-        first = min(max(ord(value[:1] or "m"), 33), 0xD7FE)
-        return [value, value + "x", value[:-1]], [chr(first - 1), chr(first + 1)]
-    return [value], [variant for variant in variants if variant != value]
-
-
-def _shifted(date: re.Match[str], direction: int) -> list[Constant]:
-    year, month, day, rest = int(date[1]), int(date[2]), int(date[3]), date[4]
-    days = day + direction if 1 <= day + direction <= 28 else day - direction
-    months = month + direction if 1 <= month + direction <= 12 else month
-    return [
-        f"{year:04d}-{month:02d}-{days:02d}{rest}",
-        f"{year:04d}-{months:02d}-{min(day, 28):02d}{rest}",
-        f"{year + direction:04d}-{month:02d}-{min(day, 28):02d}{rest}",
-    ]
-
-
-def _like_text(value: Constant, model: str) -> Constant:
-    """A number in the spelling of `model`: "0.50" + 1 is "1.50"."""
-    if isinstance(value, float) and "." in model:
-        return f"{value:.{len(model.split('.')[1])}f}"
-    return str(value)
+def _reads_dates(side: exp.Expr) -> bool:
+    name = type(side).__name__.lower()
+    return "time" in name or "date" in name or (isinstance(side, exp.Anonymous) and "julian" in str(side.this).lower())
 
 
 def _share(facts: Facts) -> None:
@@ -395,8 +330,11 @@ def _share(facts: Facts) -> None:
             a, b = facts.of(left), facts.of(right)
             a.hits, b.hits = _union(a.hits, b.hits), _union(b.hits, a.hits)
             a.misses, b.misses = _union(a.misses, b.misses), _union(b.misses, a.misses)
+            a.date_hits, b.date_hits = _union(a.date_hits, b.date_hits), _union(b.date_hits, a.date_hits)
+            a.date_misses, b.date_misses = _union(a.date_misses, b.date_misses), _union(b.date_misses, a.date_misses)
     for column in facts.columns.values():
-        column.hits, column.misses = _union(column.hits, []), _union(column.misses, [])
+        both = [f"{left} {right}" for left, right in combinations(dict.fromkeys(column.cores), 2)]
+        column.hits, column.misses = _union([*both[:3], *column.hits], []), _union(column.misses, [])
 
 
 def _union(left: list[Constant], right: list[Constant]) -> list[Constant]:
@@ -430,7 +368,7 @@ def _literal(node: exp.Expr) -> Constant | None:
 
 def _whole(node: exp.Expr | None) -> list[int]:
     value = _literal(node) if node is not None else None
-    return [value] if isinstance(value, int) and 0 <= value <= 50 else []
+    return [value] if isinstance(value, int) and 0 <= value <= MAX_LIMIT else []
 
 
 def _pairs(columns: tuple[str, ...], parents: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -443,8 +381,8 @@ def _stem(table: str) -> str:
 
 
 def referenced_tables(facts: Facts) -> list[Table]:
-    """The tables worth filling: those queried and all that their foreign keys lead to; every one in a small schema."""
-    if len(facts.schema.tables) <= 8:
+    """The tables worth filling: those queried and what their foreign keys lead to; all of a small schema when `whole`."""
+    if facts.whole and len(facts.schema.tables) <= 8:
         return list(facts.schema.tables)
     wanted = set(facts.tables)
     while True:

@@ -8,37 +8,42 @@ now and then.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 
-from tasks.sql.execute import Database, memory_database
-from tasks.sql.facts import ColumnFacts, ColumnId, Facts, referenced_tables
+from tasks.sql.execute import Database, Row, memory_database
+from tasks.sql.facts import MAX_LIMIT, ColumnFacts, ColumnId, Facts, referenced_tables
 from tasks.sql.oracle import Tier
-from tasks.sql.schema import Column, Schema, Table, quoted
-from tasks.sql.values import Cell, Style, cell, distinct_cell, fitted, kind_of
+from tasks.sql.schema import Schema, Table, quoted
+from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, slot_of
 
-GENERATOR_VERSION = "3"
+GENERATOR_VERSION = "4"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
-    Style(rows=(6, 9), hit=0.8, spread=True, numeric_text=False, hub=False),
-    Style(rows=(8, 12), hit=0.9, spread=False, numeric_text=True, hub=True),
-    Style(rows=(4, 6), hit=0.7, spread=True, numeric_text=True, hub=True),
-    Style(rows=(14, 20), hit=0.6, spread=True, numeric_text=False, hub=False),
-    Style(rows=(10, 14), hit=0.95, spread=True, numeric_text=True, hub=True),
-    Style(rows=(3, 3), hit=0.9, spread=True, numeric_text=False, hub=False),
-    Style(rows=(7, 10), hit=0.5, spread=False, numeric_text=False, hub=False),
-    Style(rows=(18, 26), hit=0.85, spread=True, numeric_text=True, hub=True),
+    Style(rows=(6, 9), hit=0.8, spread=True, numeric_text=False, hub=False, twins=0.35),
+    Style(rows=(8, 12), hit=0.9, spread=False, numeric_text=True, hub=True, twins=0.4),
+    Style(rows=(4, 6), hit=0.7, spread=True, numeric_text=True, hub=True, twins=0.6),
+    Style(rows=(14, 20), hit=0.6, spread=False, numeric_text=False, hub=False, twins=0.35),
+    Style(rows=(10, 14), hit=0.95, spread=True, numeric_text=True, hub=True, twins=0.4),
+    Style(rows=(3, 3), hit=0.9, spread=True, numeric_text=False, hub=False, twins=0.3),
+    Style(rows=(7, 10), hit=0.5, spread=False, numeric_text=False, hub=False, twins=0.5),
+    Style(rows=(18, 26), hit=0.85, spread=True, numeric_text=True, hub=True, twins=0.4),
 )
 _NULL_RATE = {"main": 0.0, "loose": 0.0, "adversarial": 0.3, "data": 0.0}
 _TESTED_NULL_RATE = 0.35  # of columns that the query asks IS NULL about: there NULL is the question, not a corner case
 _TRIES = 12
+_REFUSALS = (sqlite3.Error, OverflowError, UnicodeError, ValueError)  # of a row, by the constants of a hostile query
 _MAX_ROWS = 180
+_LEVEL_RATE = 0.35
 _ORPHAN_RATE = 0.3
 _REPEAT_RATE = 0.35
 _PARTNER_RATE = 0.5
+_LARGE_LIMIT = 20  # a LIMIT above it is met in one instance of five: many rows are slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,7 @@ def generated(facts: Facts, seed: str, number: int, tier: Tier) -> Instance:
     """The `number`-th instance of a seed. The same arguments give the same rows, on every machine."""
     rng = Random(f"{GENERATOR_VERSION}:{seed}:{tier}:{number}")
     style = STYLES[number % len(STYLES)]
-    filler = _Filler(facts=facts, style=style, rng=rng, tier=tier)
+    filler = _Filler(facts=facts, style=style, rng=rng, tier=tier, number=number)
     for table in _parents_first(facts, tier):
         filler.fill(table)
     filler.close_cycles()
@@ -74,7 +79,7 @@ def generated(facts: Facts, seed: str, number: int, tier: Tier) -> Instance:
 
 
 def built(schema: Schema, rows: Mapping[str, list[list[Cell]]]) -> Database:
-    """An in-memory database of `schema` holding `rows`. Rows that a CHECK or UNIQUE refuses are left out."""
+    """An in-memory database of `schema` holding `rows`. Rows that SQLite refuses (a CHECK, a key, a type) are left out."""
     database = memory_database()
     database.write("BEGIN")
     for table in schema.tables:
@@ -84,7 +89,7 @@ def built(schema: Schema, rows: Mapping[str, list[list[Cell]]]) -> Database:
             marks = ",".join("?" * len(table.columns))
             names = ",".join(quoted(column.name) for column in table.columns)
             statement = f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"
-            database.write(statement, [tuple(row) for row in cells])
+            _insert(database, statement, [tuple(row) for row in cells])
     for extra in schema.extra_sql:
         try:
             database.write(extra)
@@ -92,6 +97,18 @@ def built(schema: Schema, rows: Mapping[str, list[list[Cell]]]) -> Database:
             continue  # a view over a table that does not exist: queries that use it fail by themselves
     database.write("COMMIT")
     return database
+
+
+def _insert(database: Database, statement: str, rows: list[Row]) -> None:
+    database.write("SAVEPOINT rows")
+    try:
+        database.write(statement, rows)
+    except _REFUSALS:
+        database.write("ROLLBACK TO rows")
+        for row in rows:
+            with contextlib.suppress(*_REFUSALS):
+                database.write(statement, [row])
+    database.write("RELEASE rows")
 
 
 def _empty(facts: Facts, rows: Rows, name: str) -> None:
@@ -103,12 +120,48 @@ def _empty(facts: Facts, rows: Rows, name: str) -> None:
             _empty(facts, rows, table.name)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """What is decided for a whole table before its first row. Lists and numbers go by the position of a column."""
+
+    table: Table
+    tier: Tier
+    links: list[Link]
+    keys: list[tuple[int, ...]]
+    facts: list[ColumnFacts]
+    slots: list[Slot]
+    plans: Mapping[Link, list[int]]
+    grouped: Mapping[int, list[Cell]]
+
+    @cached_property
+    def single_keys(self) -> set[int]:
+        """The columns that are keys by themselves."""
+        return {key[0] for key in self.keys if len(key) == 1}
+
+    @cached_property
+    def tested(self) -> list[int]:
+        """The columns that the query's predicates test."""
+        return [place for place, slot in enumerate(self.slots) if slot.hits and slot.misses]
+
+    @cached_property
+    def null_rates(self) -> Mapping[int, float]:
+        """How often a column is NULL, for those that ever are."""
+        usual = _NULL_RATE[self.tier]
+        return {
+            place: max(usual, _TESTED_NULL_RATE if self.facts[place].null_tested else 0.0)
+            for place, column in enumerate(self.table.columns)
+            if (usual or self.facts[place].null_tested)
+            and not (column.not_null or any(place in key for key in self.keys))
+        }
+
+
 @dataclass(kw_only=True)
 class _Filler:
     facts: Facts
     style: Style
     rng: Random
     tier: Tier
+    number: int = 0
     rows: Rows = field(default_factory=dict)
     postponed: list[tuple[Table, Link]] = field(default_factory=list)
 
@@ -116,20 +169,63 @@ class _Filler:
         """Rows for `table`; its parents have theirs already, but for cycles."""
         links = list(_links(table, self.facts, self.tier))
         keys = _key_positions(table, self.facts, self.tier)
+        facts = [self.facts.of((table.name.lower(), column.name.lower())) for column in table.columns]
+        slots = [slot_of(column, known, self.style) for column, known in zip(table.columns, facts, strict=True)]
         plans = {link: self._plan(link) for link in links}
-        grouped = self._grouped_plans(table, {i for link in links for i in link.columns})
+        grouped = self._grouped_plans(facts, slots, {i for link in links for i in link.columns})
+        layout = _Layout(
+            table=table,
+            tier=self.tier,
+            links=links,
+            keys=keys,
+            facts=facts,
+            slots=slots,
+            plans=plans,
+            grouped=grouped,
+        )
+        planned = {*grouped, *(i for link in links for i in link.columns)} if self.facts.counts else set()
+        fixed = planned | {i for key in keys for i in key}
         rows: list[list[Cell]] = []
         self.rows[table.name] = rows
         seen: list[set[tuple[Cell, ...]]] = [set() for _ in keys]
         for number in range(self._size([*plans.values(), *grouped.values()])):
             for _ in range(_TRIES):
-                row = self._row(table, links, plans, grouped, keys, number)
+                row = self._row(layout, number)
+                if rows and self.rng.random() < self.style.twins:
+                    self._repeat(row, self.rng.choice(rows), fixed)
                 marks = [tuple(_folded(row[i]) for i in key) for key in keys]
                 if all(mark not in taken for mark, taken in zip(marks, seen, strict=True)):
                     for mark, taken in zip(marks, seen, strict=True):
                         taken.add(mark)
                     rows.append(row)
                     break
+        self._level(layout)
+
+    def _level(self, layout: _Layout) -> None:
+        """Now and then make one row's value the average of all: `x > avg(x)` and `x >= avg(x)` differ only there."""
+        rows = self.rows[layout.table.name]
+        taken = {place for key in layout.keys for place in key} | {i for link in layout.links for i in link.columns}
+        for place, slot in enumerate(layout.slots):
+            number = slot.kind in ("integer", "real") and slot.affinity != "text"
+            if not (layout.facts[place].averaged and number and place not in taken and self.rng.random() < _LEVEL_RATE):
+                continue
+            values = [row[place] for row in rows]
+            numbers = [value for value in values if isinstance(value, int | float)]
+            if len(values) < 3 or len(numbers) < len(values):
+                continue
+            first, second = self.rng.sample(range(len(rows)), 2)
+            rest = sum(numbers) - numbers[first] - numbers[second]
+            mean = round(sum(numbers) / len(numbers))
+            rows[first][place] = mean
+            rows[second][place] = mean * (len(rows) - 1) - rest
+
+    def _repeat(self, row: list[Cell], earlier: list[Cell], kept: set[int]) -> None:
+        """Make `row` a twin of an `earlier` one: DISTINCT, boundaries and shared names show on such pairs."""
+        free = [place for place in range(len(row)) if place not in kept]
+        if free and self.rng.random() < 0.5:
+            free.remove(self.rng.choice(free))
+        for place in free:
+            row[place] = earlier[place]
 
     def close_cycles(self) -> None:
         """Point the links that were left open, because their parent came later, at rows that exist by now."""
@@ -144,7 +240,9 @@ class _Filler:
     def _size(self, plans: Sequence[Sequence[object]]) -> int:
         low, high = self.style.rows
         wanted = self.rng.randint(low, high)
-        needed = max([limit + 2 for limit in self.facts.limits if limit <= 20], default=0)
+        top = _LARGE_LIMIT if self.number % 5 != 4 else MAX_LIMIT
+        limits = [limit for limit in self.facts.limits if limit <= top]
+        needed = max((limit + 2 if limit <= _LARGE_LIMIT else 3 * limit for limit in limits), default=0)
         if self.facts.counts and plans:
             needed = max(needed, min(_MAX_ROWS, max(len(plan) for plan in plans)))
         return max(wanted, needed)
@@ -166,55 +264,47 @@ class _Filler:
         self.rng.shuffle(plan)
         return plan
 
-    def _grouped_plans(self, table: Table, linked: set[int]) -> dict[int, list[Cell]]:
+    def _grouped_plans(self, facts: list[ColumnFacts], slots: list[Slot], linked: set[int]) -> dict[int, list[Cell]]:
         """Values with chosen multiplicities for columns that a query groups by and no foreign key fills."""
         plans: dict[int, list[Cell]] = {}
-        for position, column in enumerate(table.columns):
-            facts = self.facts.of((table.name.lower(), column.name.lower()))
-            if facts.grouped and position not in linked:
-                values = self._different(column, facts)
+        for position, known in enumerate(facts):
+            if (known.grouped or known.paired) and position not in linked:
+                drawn = [cell(slots[position], self.style, self.rng, "hit") for _ in range(9)]
+                values = list(dict.fromkeys(drawn))[:5]
                 fixed = Link(columns=(position,), parent="", parent_columns=())
-                plans[position] = [values[rank % len(values)] for rank in self._plan(fixed)]
+                ranks = self._plan(fixed) if known.grouped else [0, 1, 0, 1, 0, 1, 2, 0, 1, 2]
+                plans[position] = [values[rank % len(values)] for rank in ranks]
         return plans
 
-    def _different(self, column: Column, facts: ColumnFacts) -> list[Cell]:
-        """A few different values for the groups of a column."""
-        drawn = [cell(column, facts, self.style, self.rng, aims=True) for _ in range(9)]
-        return list(dict.fromkeys(drawn))[:5]
-
-    def _row(
-        self,
-        table: Table,
-        links: list[Link],
-        plans: Mapping[Link, list[int]],
-        grouped: Mapping[int, list[Cell]],
-        keys: list[tuple[int, ...]],
-        number: int,
-    ) -> list[Cell]:
-        aims = self.rng.random() < 0.75
-        single_keys = {key[0] for key in keys if len(key) == 1}
+    def _row(self, layout: _Layout, number: int) -> list[Cell]:
+        aims = self._aims(layout)
         row: list[Cell] = []
-        for position, column in enumerate(table.columns):
-            facts = self.facts.of((table.name.lower(), column.name.lower()))
-            if position in single_keys:
-                row.append(distinct_cell(column, facts, self.style, self.rng, number))
-            elif number < len(grouped.get(position, ())) and (self.facts.counts or self.rng.random() < 0.85):
-                row.append(grouped[position][number])
-            elif facts.averaged and self.style.rows[1] == 3 and column.affinity != "text":
-                row.append(10 * (number + 1))  # 10, 20, 30: one row is the average itself
+        for position, slot in enumerate(layout.slots):
+            if position in layout.single_keys:
+                row.append(distinct_cell(slot, self.style, self.rng, number))
+            elif number < len(layout.grouped.get(position, ())) and (self.facts.counts or self.rng.random() < 0.85):
+                row.append(layout.grouped[position][number])
             else:
-                borrowed = self._borrowed((table.name.lower(), column.name.lower()))
+                borrowed = self._borrowed((layout.table.name.lower(), slot.column.name.lower()))
                 row.append(
-                    cell(column, facts, self.style, self.rng, aims=aims)
-                    if borrowed is None
-                    else fitted(borrowed, column, kind_of(column, facts, self.style))
+                    cell(slot, self.style, self.rng, aims[position]) if borrowed is None else fitted(borrowed, slot)
                 )
-        for link in links:
-            self._follow(table, row, link, plans[link], number)
-        for position, column in enumerate(table.columns):
-            if self._becomes_null(table, column, position, keys):
+        for link in layout.links:
+            self._follow(layout.table, row, link, layout.plans[link], number)
+        for position, rate in layout.null_rates.items():
+            if self.rng.random() < rate:
                 row[position] = None
         return row
+
+    def _aims(self, layout: _Layout) -> Sequence[Aim]:
+        """What each column of a row aims at: all at their predicates, all but one, or none."""
+        luck = self.rng.random()
+        if luck > 0.87:
+            return ["any"] * len(layout.slots)
+        aims: list[Aim] = ["hit"] * len(layout.slots)
+        if luck > 0.6 and layout.tested:
+            aims[self.rng.choice(layout.tested)] = "miss"
+        return aims
 
     def _follow(self, table: Table, row: list[Cell], link: Link, plan: list[int], number: int) -> None:
         parents = self.rows.get(link.parent)
@@ -248,13 +338,6 @@ class _Filler:
         rows = self.rows.get(table.name)
         place = [other.name.lower() for other in table.columns].index(partners[0][1])
         return self.rng.choice(rows)[place] if rows else None
-
-    def _becomes_null(self, table: Table, column: Column, position: int, keys: list[tuple[int, ...]]) -> bool:
-        if column.not_null or any(position in key for key in keys):
-            return False
-        facts = self.facts.of((table.name.lower(), column.name.lower()))
-        rate = max(_NULL_RATE[self.tier], _TESTED_NULL_RATE if facts.null_tested else 0.0)
-        return rate > 0 and self.rng.random() < rate
 
 
 def _parents_first(facts: Facts, tier: Tier) -> list[Table]:

@@ -49,7 +49,8 @@ from tasks.sql.witness import Shrinker
 EXECUTION_SCORERS = ("execution", "execution_strict", "bird_ex", "test_suite", "spider2")
 PARSE_SCORERS = ("exact_match", "component_match")
 SCORERS = (*EXECUTION_SCORERS, *PARSE_SCORERS, "efficiency")
-NUM_AWARE = 10
+NUM_AWARE = 16  # instances that judge an answer nothing else refuted
+MOST_AWARE = 48  # tried for them: on some gold comes back empty
 TELLING_KINDS = frozenset(
     {
         "where_dropped",
@@ -270,7 +271,7 @@ def _aware_refutation(prepared: Prepared, sql: str, tree: exp.Expr | None) -> tu
         return None, 0
     judged_by = 0
     seed = digest([prepared.gold.sql, sql], 16)
-    for instance in aware_of(prepared.schema, (prepared.tree, tree), seed, NUM_AWARE):
+    for instance in aware_of(prepared.schema, (prepared.tree, tree), seed, MOST_AWARE):
         oracle = oracle_on(prepared.schema, prepared.gold, instance)
         if oracle is None:
             continue
@@ -282,6 +283,8 @@ def _aware_refutation(prepared: Prepared, sql: str, tree: exp.Expr | None) -> tu
         if opinion.disagreement is not None:
             return (oracle, opinion), judged_by
         oracle.database.close()
+        if judged_by >= NUM_AWARE:
+            break
     return None, judged_by
 
 

@@ -18,6 +18,7 @@ from tasks.sql import parse
 from tasks.sql.execute import Database, QueryError, file_database
 from tasks.sql.oracle import Gold, Oracle
 from tasks.sql.schema import Schema, SchemaError, database_from_text, read_schema
+from tasks.sql.variants import variants_of
 
 DATA_BUDGET_STEPS = 20_000_000
 _CLOCK = re.compile(r"\bcurrent_(?:date|time|timestamp)\b|['\"]now['\"]", re.IGNORECASE)
@@ -80,6 +81,7 @@ def gold_of(sql: str, tree: exp.Expr | None) -> Gold:
         ordering=parse.ordering(tree) if tree is not None else None,
         cut=parse.cut(tree) if tree is not None else None,
         without_distinct=without_distinct(sql),
+        variants=variants_of(tree) if tree is not None else (),
     )
 
 

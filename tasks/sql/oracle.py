@@ -1,15 +1,15 @@
 """Gold's result on one database, and whether a prediction agrees with it there.
 
 A gold query does not always define its result: a LIMIT that cuts through ties, a bare column beside GROUP BY. So gold
-runs twice, the second time with SQLite's scan order reversed. An oracle is `decisive` when both agree (ties of ORDER
-BY free); on any other it can only refute a prediction by its number of rows. A prediction runs twice as well: one
-that is right only in one scan order is wrong.
+runs again with SQLite's scan order reversed, and in the variants of `variants.py`, which settle otherwise what the query
+leaves open. An oracle is `decisive` when all agree (ties of ORDER BY free); on any other it can only refute a prediction
+by its number of rows. A prediction runs twice as well: one that is right only in one scan order is wrong.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +32,7 @@ class Gold:
     ordering: Ordering | None
     cut: Ordering | None
     without_distinct: str
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,9 @@ class Oracle:
         self.runs = _runs(database, gold, first, self.budget_steps)
         second = database.run(gold.sql, budget_steps=self.budget_steps, reverse=True)
         self.outcomes = [first.rows]
-        if second.rows != first.rows and not self._same(second.rows):
-            self.outcomes.append(second.rows)
+        for rows in (second.rows, *self._variant_rows()):
+            if rows != first.rows and not self._same(rows):
+                self.outcomes.append(rows)
         self.cuts_ties = self._cuts_ties()
 
     @property
@@ -102,6 +104,13 @@ class Oracle:
 
     def _same(self, rows: Sequence[Row]) -> bool:
         return compare.same_default(self.result.rows, self.runs, rows)
+
+    def _variant_rows(self) -> Iterator[list[Row]]:
+        for variant in self.gold.variants:
+            try:
+                yield self.database.run(variant, budget_steps=self.budget_steps).rows
+            except QueryError:
+                continue  # the variant is ours, not gold
 
     def _cuts_ties(self) -> bool:
         """Whether gold's LIMIT takes some of several different rows that its order does not tell apart."""

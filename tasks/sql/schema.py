@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 from tasks.sql.execute import Database, QueryError, memory_database
@@ -81,6 +81,7 @@ class Schema:
         return {table.name.lower(): table for table in self.tables}
 
 
+@cache
 def affinity(declared: str) -> Affinity:
     """The affinity of a declared type, by SQLite's five rules in their order."""
     upper = declared.upper()

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from tasks.sql.facts import ColumnFacts, Constant
-from tasks.sql.schema import Column
+from tasks.sql.constants import Constant, is_date
+from tasks.sql.facts import ColumnFacts
+from tasks.sql.schema import Affinity, Column
 
 Kind = Literal["integer", "real", "text", "numeric_text", "date", "datetime", "time", "boolean"]
+Aim = Literal["hit", "miss", "any"]
 Cell = int | float | str | None
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
@@ -30,18 +32,21 @@ _NUMERIC_NAME = re.compile(
 )
 _DATE_NAME = re.compile(r"(?:^|_)(?:date|dob|birthday|day)(?:_|$)|date$", re.IGNORECASE)
 _DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
     """How one instance is filled. `hit` is the chance that a constrained cell satisfies its predicate in a row that
-    aims at gold's WHERE; `spread` draws from wide domains (few ties), otherwise from narrow ones (many)."""
+    aims at gold's WHERE; `spread` draws from wide domains (few ties), otherwise from narrow ones (many); `twins` is the
+    share of rows that repeat an earlier one but for its keys and, half of the time, one further column."""
 
     rows: tuple[int, int]
     hit: float
     spread: bool
     numeric_text: bool
     hub: bool
+    twins: float
 
 
 def kind_of(column: Column, facts: ColumnFacts, style: Style) -> Kind:
@@ -50,10 +55,12 @@ def kind_of(column: Column, facts: ColumnFacts, style: Style) -> Kind:
     texts = [value for value in facts.hits + facts.misses if isinstance(value, str)]
     if "BOOL" in declared:
         return "boolean"
-    if "DATETIME" in declared or "TIMESTAMP" in declared:
-        return "datetime"
-    if "DATE" in declared or facts.dated or any(_DATE_TEXT.match(text) for text in texts):
-        return "date"
+    dates = facts.dated or any(_DATE_TEXT.match(text) and is_date(text[:10]) for text in texts)
+    if "DATE" in declared or "TIMESTAMP" in declared or dates:
+        told = bool(facts.date_hits or facts.date_misses) or dates
+        if texts and not told:
+            return "text"  # a date column compared with texts that are no dates: its format is not known
+        return "datetime" if "DATETIME" in declared or "TIMESTAMP" in declared else "date"
     if column.affinity == "integer":
         return "integer"
     if declared == "TIME":
@@ -69,71 +76,101 @@ def kind_of(column: Column, facts: ColumnFacts, style: Style) -> Kind:
     return "date" if not texts and _DATE_NAME.search(column.name) else "text"
 
 
-def cell(column: Column, facts: ColumnFacts, style: Style, rng: Random, *, aims: bool) -> Cell:
-    """One value for `column`; `aims` says that this row tries to satisfy the query's predicates."""
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One column in instances of one style: what it holds, and the constants it can take from the query."""
+
+    column: Column
+    affinity: Affinity
+    kind: Kind
+    hits: list[Constant]
+    misses: list[Constant]
+    bounds: tuple[float, float] | None  # smallest and largest number among the constants
+
+
+def slot_of(column: Column, facts: ColumnFacts, style: Style) -> Slot:
+    """The slot of `column`."""
     kind = kind_of(column, facts, style)
-    if facts.hits and aims and rng.random() < style.hit:
-        return fitted(rng.choice(facts.hits), column, kind)
-    constants = facts.hits + facts.misses
-    if constants and rng.random() < 0.7:
-        return fitted(rng.choice(constants), column, kind)
-    return fitted(_random_value(kind, facts, style, rng), column, kind)
+    hits, misses = _constants(facts, kind)
+    numbers = [number for number in map(_as_number, facts.hits + facts.misses) if number is not None]
+    bounds = (min(numbers), max(numbers)) if numbers else None
+    return Slot(column=column, affinity=column.affinity, kind=kind, hits=hits, misses=misses, bounds=bounds)
 
 
-def distinct_cell(column: Column, facts: ColumnFacts, style: Style, rng: Random, number: int) -> Cell:
+def cell(slot: Slot, style: Style, rng: Random, aim: Aim) -> Cell:
+    """One value for a column. `aim`: satisfy the query's predicates on it, nearly do, or leave it to chance."""
+    if slot.misses and aim == "miss":
+        return fitted(rng.choice(slot.misses), slot)
+    if slot.hits and aim == "hit" and rng.random() < style.hit:
+        return fitted(rng.choice(slot.hits), slot)
+    if (slot.hits or slot.misses) and rng.random() < 0.7:
+        return fitted(rng.choice(slot.hits + slot.misses), slot)
+    return fitted(_random_value(slot, style, rng), slot)
+
+
+def distinct_cell(slot: Slot, style: Style, rng: Random, number: int) -> Cell:
     """A value for a key column, the `number`-th of its table: different for every number, whatever the style."""
-    kind = kind_of(column, facts, style)
-    if facts.hits and rng.random() < 0.5:
-        return fitted(rng.choice(facts.hits), column, kind)
-    if kind == "integer":
+    if slot.hits and rng.random() < 0.5:
+        return fitted(rng.choice(slot.hits), slot)
+    if slot.kind == "integer":
         return rng.randint(1, max(40, 2 * number))
-    if kind == "real":
+    if slot.kind == "real":
         return rng.randint(1, max(400, 4 * number)) / 4
-    if kind == "numeric_text":
+    if slot.kind == "numeric_text":
         return str(rng.randint(1, max(130, 2 * number)))
-    if kind in ("date", "datetime", "time"):
-        return fitted(_random_value(kind, facts, style, rng), column, kind)
+    if slot.kind in ("date", "datetime", "time"):
+        return fitted(_random_value(slot, style, rng), slot)
     return f"{rng.choice(_WORDS)[:3]}{rng.randint(1, max(99, number))}"
 
 
-def fitted(value: Constant, column: Column, kind: Kind) -> Cell:
-    """`value` as `column` holds it, with the question unchanged: no fractions in INTEGER columns, text in text ones."""
+def _constants(facts: ColumnFacts, kind: Kind) -> tuple[list[Constant], list[Constant]]:
+    """(hits, misses) that a column of this kind can hold: a date column holds dates of the calendar and no others."""
+    if kind not in ("date", "datetime"):
+        return facts.hits, facts.misses
+    hits = [v for v in facts.hits if isinstance(v, str) and _MOMENT.fullmatch(v) and is_date(v[:10])]
+    misses = [v for v in facts.misses if isinstance(v, str) and _MOMENT.fullmatch(v) and is_date(v[:10])]
+    return hits + facts.date_hits, misses + facts.date_misses
+
+
+def fitted(value: Constant, slot: Slot) -> Cell:
+    """`value` as the column holds it, with the question unchanged: no fractions in INTEGER columns, text in text ones."""
     if isinstance(value, float) and not math.isfinite(value):
         return 0
     if isinstance(value, int) and abs(value) >= 2**62:
         value = float(value)
-    if column.affinity == "integer" and kind not in ("date", "datetime", "time"):
+    if slot.affinity == "integer" and slot.kind not in ("date", "datetime", "time"):
         if isinstance(value, str):
             number = _as_number(value)
             return value if number is None else math.floor(number)
         return math.floor(value) if abs(value) < 2**62 else 0
-    if column.affinity in ("real", "numeric") and isinstance(value, str):
+    if slot.affinity in ("real", "numeric") and isinstance(value, str):
         number = _as_number(value)
         return value if number is None else number
-    if column.affinity == "text" and not isinstance(value, str):
+    if slot.affinity == "text" and not isinstance(value, str):
         return str(int(value)) if isinstance(value, int) or value.is_integer() else str(value)
     return value
 
 
-def _random_value(kind: Kind, facts: ColumnFacts, style: Style, rng: Random) -> Constant:
-    numbers = [number for number in map(_as_number, facts.hits + facts.misses) if number is not None]
-    if kind == "integer":
-        if numbers and max(numbers) > 200 and style.spread:
-            return rng.randint(int(min(numbers)) - 5, int(max(numbers)) + 5)
+def _random_value(slot: Slot, style: Style, rng: Random) -> Constant:
+    low, high = slot.bounds or (0, 0)
+    wide = style.spread and high > 200
+    if slot.kind == "integer":
+        if wide:
+            return rng.randint(int(low) - 5, int(high) + 5)
         return rng.randint(-20, 120) if style.spread else rng.choice(_SMALL_INTEGERS)
-    if kind == "real":
-        if numbers and max(numbers) > 200 and style.spread:
-            return round(rng.uniform(min(numbers), max(numbers)), 2)
+    if slot.kind == "real":
+        if wide:
+            return round(rng.uniform(low, high), 2)
         return round(rng.uniform(-20, 120), 2) if style.spread else rng.choice(_SMALL_REALS)
-    if kind == "numeric_text":
+    if slot.kind == "numeric_text":
         return str(rng.randint(-9, 1200)) if style.spread else rng.choice(_NUMERIC_TEXTS)
-    if kind == "boolean":
+    if slot.kind == "boolean":
         return rng.randint(0, 1)
-    if kind in ("date", "datetime"):
+    if slot.kind in ("date", "datetime"):
         years = range(1996, 2022) if style.spread else range(2013, 2016)
         day = f"{rng.choice(years)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
-        return day if kind == "date" else f"{day} {rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
-    if kind == "time":
+        return day if slot.kind == "date" else f"{day} {rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
+    if slot.kind == "time":
         return f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
     word = rng.choice(_WORDS)
     return f"{word}{rng.randint(1, 60)}" if style.spread else word

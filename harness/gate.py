@@ -203,9 +203,8 @@ def _extended(candidate: str, part: TaskEvidence, size: int, evaluate: Evaluate)
     try:
         found = evaluate(candidate, part.baseline, new)
     except Exception as error:  # becomes the verdict's problem: a checkpoint that cannot answer never passes
-        return replace(
-            part, asked=asked, problem=f"{candidate} could not be evaluated: {type(error).__name__}: {error}"
-        )
+        words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return replace(part, asked=asked, problem=f"{candidate} could not be evaluated: {words}")
     if part.candidate is None:
         return replace(part, asked=asked, candidate=found)
     if dict(found.versions) != dict(part.candidate.versions):

@@ -82,7 +82,9 @@ def gap_figure(finding: Finding) -> Picture:
         reach = max([0.045, *(abs(row[key]) * 1.12 for row in finding.rows for key in ("low", "high"))])
         axes.set_xlim(-reach, reach)
         axes.xaxis.set_major_formatter(lambda value, place: display(value, "relative"))
-        axes.set_xlabel("LoRA below full  \u2190  relative gap  \u2192  LoRA above full; shaded: within 1 % and 3 %")
+        axes.set_xlabel(
+            "LoRA below full  \u2190  relative gap  \u2192  LoRA above full\nshaded: within 1 % and within 3 %"
+        )
         quiet(axes, "x")
 
     return picture(
@@ -189,7 +191,7 @@ def slices_figure(finding: Finding) -> Picture:
         _intervals(axes, finding.rows, "difference", lambda row: TOKENS["accent"])
         axes.xaxis.set_major_formatter(lambda value, place: display(value, "points").removesuffix(" points"))
         first = finding.rows[0]
-        axes.set_xlabel(f"points: {label(first['b'], 28)} ahead  \u2190  \u2192  {label(first['a'], 28)} ahead")
+        axes.set_xlabel(f"points; left: {label(first['b'])} ahead\nright: {label(first['a'])} ahead")
         quiet(axes, "x")
 
     return picture(finding.key, "Difference by tag, paired", draw, (WIDTH, 1.1 + 0.3 * len(finding.rows)))

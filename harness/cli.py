@@ -22,6 +22,7 @@ from harness.cli_judges import add_verbs, with_judge
 if TYPE_CHECKING:
     from harness.prepare import SweepRequest
 
+PROGRESS_EVERY_S = 5.0
 EX_USAGE, EX_SOFTWARE, EX_INTERRUPTED = 64, 70, 130
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -215,10 +216,15 @@ def score(
     """Grade outputs made anywhere, without a model or a sweep. Exits 1 when a line was broken."""
     import json
     import tempfile
+    import time
 
     from harness.judging import ScoreFile
     from harness.registry import load_task
 
+    if workers is not None and workers < 1:
+        raise _user_error(f"--workers is at least 1, got {workers}; leave it out for one a core")
+    if str(output) != "-" and not output.absolute().parent.is_dir():
+        raise _user_error(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
     loaded, source = load_task(task), input
     if str(input) == "-":
         with tempfile.NamedTemporaryFile("wb", suffix=".jsonl", delete=False) as copy:
@@ -231,14 +237,16 @@ def score(
         typer.echo(scores.estimate())
         return
     broken = count = 0
+    started = told = time.monotonic()
     stream = sys.stdout if str(output) == "-" else output.open("w", encoding="utf-8")
     try:
         for row in scores.rows():
             stream.write(json.dumps(row) + "\n")
             broken += "error" in row
             count += 1
-            if count % 500 == 0:
-                typer.echo(f"{count} scored", err=True)
+            if time.monotonic() - told > PROGRESS_EVERY_S:
+                told = time.monotonic()
+                typer.echo(f"{count} scored, {count / (told - started):.0f} a second", err=True)
     finally:
         if stream is not sys.stdout:
             stream.close()

@@ -33,9 +33,11 @@ def main(arguments: list[str]) -> int:
 
     try:
         from harness.train.job import read_job
-        from harness.train.runs import train_job
 
-        train_job(read_job(Path(arguments[0])), tell)
+        job = read_job(Path(arguments[0]))
+        from harness.train.runs import train_job  # after the job is read: torch takes seconds to import
+
+        train_job(job, tell)
     except interruption.Interrupted:
         return interruption.EXIT_CODE
     except UserError as error:

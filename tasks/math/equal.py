@@ -282,8 +282,17 @@ def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
     return _wrong_type(gold, prediction)
 
 
+def _twelve_hours(time: Ratio, other: Ratio) -> Ratio:
+    """15:30 as 3:30 pm where the other time says am or pm."""
+    hour = time.parts[0]
+    if other.meridiem and time.clock and not time.meridiem and isinstance(hour, Number) and 13 <= hour.value <= 23:
+        return Ratio((Number(hour.value - 12), *time.parts[1:]), "pm", True)
+    return time
+
+
 def _compare_ratios(gold: Value, prediction: Value) -> Verdict:
     if isinstance(gold, Ratio) and isinstance(prediction, Ratio):
+        gold, prediction = _twelve_hours(gold, prediction), _twelve_hours(prediction, gold)
         if gold.meridiem and prediction.meridiem and gold.meridiem != prediction.meridiem:
             return _different("another half of the day")
         if len(gold.parts) != len(prediction.parts):

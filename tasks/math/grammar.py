@@ -49,6 +49,7 @@ class Reader:
         self.depth = 0
         self.bars = 0
         self.in_braces = False
+        self.in_angles = False
 
     # ---- moving through the tokens
 
@@ -108,6 +109,8 @@ class Reader:
         ops: list[str] = []
         while self.peek() in _RELATIONS or self.peek() in ("approx", "implies"):
             sign = self.peek()
+            if sign == ">" and self.in_angles:
+                break
             self.place += 1
             if sign == "approx":  # what stands after "about" is a restatement
                 self.union()

@@ -115,7 +115,9 @@ def bracket(reader: Reader, sign: str) -> Value:
         reader.expect("|")
         return Apply("abs", (inner,))
     if sign == "<" and any(t.text == ">" for t in reader.found[reader.place :]):
+        reader.in_angles = True
         items, _ = reader.items()
+        reader.in_angles = False
         reader.expect(">")
         return Bracketed(tuple(items), "<", ">")
     raise UnreadableError(f"cannot read {sign[:20]!r} here")

@@ -17,6 +17,7 @@ from tasks.math.phrases import (
     COPULA,
     EMPHASIS,
     FORMULA_ASIDE,
+    GIVEN_REASON,
     HEDGE,
     HEDGE_BEHIND,
     INLINE,
@@ -27,6 +28,7 @@ from tasks.math.phrases import (
     PREPOSITION,
     RANGE_BEFORE,
     SENTENCE_END,
+    SOLVED_FOR,
     VALUE,
     VERB,
 )
@@ -43,7 +45,8 @@ _FORMULA = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\s*\{[a-zA-Z]*matrix\}[^$]{0,900}\\end\s*\{[a-zA-Z]*matrix\}\s*(?:\\\]|\$\$)?\.?"
 )
 _TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so|equals?|makes?|gives?)\b")
-_NOT_BEFORE = re.compile(r"\b(?:not|isn't|cannot be)\s+\$?\s*$")
+_NOT_BEFORE = re.compile(r"\b(?:not|isn't|wasn't|(?:cannot|can't|couldn't|won't)\s+be)\s+\$?\s*$", re.I)
+_NOT_BEHIND = re.compile(r"\s*\$?\s+(?:is|was)\s+(?:impossible|wrong|incorrect|false|not)\b", re.I)
 _OPERATOR_END = re.compile(r"[=+*/-]\s*$")
 _A_OR_B = re.compile(r"\d\s+or\s+\$?\d")
 _BETWEEN_FORMULAS = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
@@ -95,13 +98,14 @@ def _bare(stripped: str, span: Span) -> Extraction:
 def _is_prose(text: str) -> bool:
     """A sentence, as opposed to an answer: several words that are no unit behind one number."""
     bare = _MATH_WORDS.sub(" ", text)
-    words = re.findall(r"[A-Za-z]{2,}", bare)
+    words = re.findall(r"(?<![\w\\])[A-Za-z]{2,}", bare)
     if len(words) > 6:
         return True
     if COPULA.match(text):
         return True
     if re.search(r"\d|\$|\\\(", bare) is None:
-        return len(words) >= 2 and number_run(text) is not None and number_run(text) != (0, len(text))
+        run = number_run(text)
+        return len(words) >= 2 and run is not None and run[0] > 0
     told = _TOLD.search(bare) is not None
     starts_with_number = re.match(r"\W*\d", bare) is not None
     return len(words) >= 2 and (told or not starts_with_number) and date_words(text) is None
@@ -143,7 +147,7 @@ def _judged(sentence: str, span: Span, base: int) -> Extraction:
         or RANGE_BEFORE.search(sentence[max(0, a - 60) : a])
     ):
         return Extraction(text, *place, "last_sentence", "hedge")
-    if _NOT_BEFORE.search(sentence[:a]) or NEGATION.match(text):
+    if _NOT_BEFORE.search(sentence[:a]) or _NOT_BEHIND.match(sentence, b) or NEGATION.match(text):
         return Extraction(text, *place, "last_sentence", "negation")
     if is_cut(text) or _OPERATOR_END.search(sentence):
         return Extraction("", *place, "last_sentence", "truncated_answer")
@@ -180,9 +184,15 @@ def _value_span(sentence: str) -> Span | None:
     """The span of the value a sentence ends up with: its last formula, else what follows "=", else a number."""
     if not _has_value(sentence):
         return None
-    span = _formula_span(sentence)
-    if span is not None:
-        return span
+    formulas = _formulas(sentence)
+    told = [m for m in formulas if not FORMULA_ASIDE.search(sentence[max(0, m.start() - 40) : m.start()])]
+    if formulas and not told and re.search(r"\d", sentence[: formulas[0].start()]):
+        sentence = sentence[: formulas[0].start()]  # "the maximum is 6, attained at $x = 2$"
+    elif formulas:
+        return _formula_span(sentence, told or formulas)
+    solved = SOLVED_FOR.search(sentence)
+    if solved:
+        return solved.span(1)
     equals = sentence.rfind("=")
     if equals >= 0:
         after = sentence[equals + 1 :]
@@ -197,19 +207,18 @@ def _value_span(sentence: str) -> Span | None:
     return _number_span(sentence)
 
 
-def _formula_span(sentence: str) -> Span | None:
-    """The last formula that is no aside ("for $x > 0$"); formulas joined by a comma, "and" or "or" are one list."""
-    formulas = [
+def _formulas(sentence: str) -> list[re.Match[str]]:
+    return [
         m
         for m in INLINE.finditer(sentence)
         if re.search(r"[\d\\^=a-zA-Z]", m[1] or m[2] or m[3])
         and not _MONEY.match(m[1] or "")
         and not re.search(r"[=+*/-]$", m[1] or "")
     ]
-    told = [m for m in formulas if not FORMULA_ASIDE.search(sentence[max(0, m.start() - 40) : m.start()])]
-    if not formulas:
-        return None
-    chosen = told or formulas
+
+
+def _formula_span(sentence: str, chosen: list[re.Match[str]]) -> Span:
+    """The last formula; formulas joined by a comma, "and" or "or" are one list."""
     first = last = len(chosen) - 1
     while first and _BETWEEN_FORMULAS.fullmatch(sentence[chosen[first - 1].end() : chosen[first].start()]):
         first -= 1
@@ -222,9 +231,10 @@ def _inside(formula: re.Match[str]) -> Span:
 
 def _number_span(sentence: str) -> Span | None:
     """The number after the last verb that leads to one; numbers behind a preposition, or told by the way, give way."""
-    tail = LIST_TAIL.search(sentence)
-    if tail and re.search(r"\d", sentence[: tail.start()]):
-        sentence = sentence[: tail.start()]
+    for pattern in (GIVEN_REASON, LIST_TAIL):
+        tail = pattern.search(sentence)
+        if tail and re.search(r"\d", sentence[: tail.start()]):
+            sentence = sentence[: tail.start()]
     numbers = [m for m in VALUE.finditer(sentence) if any(letter.isdigit() for letter in m[0])]
     numbers = [m for m in numbers if not _PART_OF.search(sentence[max(0, m.start() - 16) : m.start()])] or numbers
     numbers = [m for m in numbers if not PREPOSITION.search(sentence[max(0, m.start() - 24) : m.start()])] or numbers

@@ -9,7 +9,7 @@ THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁
 STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|assistant|end_of_text)\|>|</s>|\[/?INST\]")
 NEW_TURN = re.compile(
     r"^[ \t#*>]*(?:(?:next|new|another|second|follow-?up|bonus)\s+)?(?:question|problem|exercise|example"
-    r"|q|human|user|instruction|input|let'?s\s+think\s+step\s+by\s+step)"
+    r"|q|human|user|instruction|input|follow-?up|bonus|let'?s\s+think\s+step\s+by\s+step)"
     r"(?:[ \t]*\d+)?[ \t]*[:.)\n*]",
     re.I | re.M,
 )
@@ -27,8 +27,8 @@ BOLD_LINE = re.compile(
 TAG = re.compile(r"<answer>(.{0,2000}?)</answer>", re.I | re.S)
 PHRASE = re.compile(
     r"(?P<if>\b(?:if|suppose|assum\w+|whether)\s+)?"
-    r"\b(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)[\s_]+){0,4}"
-    r"(?:answer|result|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
+    r"(?<![A-Za-z])(?:(?:the|my|our|your|this|so|final|correct|required|total|numerical|desired|new)[\s_]+){0,4}"
+    r"(?:answer|result(?!s?\s+in\b)|solution|option|choice|ans)s?[\"']?\**(?:\s+(?:to|for|of|in)\s+[^.:=\n]{1,80}?)?"
     r"(?:\s*(?:is|are|equals|was|becomes|comes\s+to|should\s+be|must\s+be|will\s+be|would\s+be|=|≈)"
     r"(?:\s+therefore|\s+thus|\s+then|\s+simply|\s+just|\s+clearly)?\s*(?::|\.\.\.|…)?|\s*:|\s*\**:\**"
     r"|(?<=inal\sanswer)\s+(?=[-$\d\\(])|(?<=nswer)\s+[-–—](?=\s)|(?<=\bans)\.)\**"
@@ -63,7 +63,7 @@ CHECK = re.compile(
     r"let(?:'s| us| me)\s+(?:check|verify|double)|"
     r"we\s+can\s+(?:check|verify)|"
     r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
-    r"indeed\b|(?:explanation|reasoning|justification|reason|because)\b|here(?:'s|\s+is)\s+why|as\s+a\s+check)",
+    r"indeed\b|(?:explanation|reasoning|justification|reason)\s*\**\s*:|here(?:'s|\s+is)\s+why|as\s+a\s+check)",
     re.I,
 )
 # At the start of a clause: "he had to wait 5 minutes" takes nothing back.
@@ -73,11 +73,15 @@ RETRACTION = re.compile(
     r"let\s+me\s+(?:recompute|redo|recalculate|correct))\b",
     re.I,
 )
-CHECKING = re.compile(r"(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?$", re.I)
+# Before "the answer is": a check, or the answer of another part.
+CHECKING = re.compile(
+    r"(?:(?:check|verif|confirm)\w*\s+(?:that\s+)?(?:\w+\s+)?|\b(?:first|second|third|fourth|next|previous|other|another|intermediate)\s+)$",
+    re.I,
+)
 SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
 CLAUSE = re.compile(
     r"(?:(?<!\\)[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e|that\s+is|namely|in\s+other\s+words)\b)"
-    r"|\s[-–—]\s+(?=(?!sin|cos|tan|log|ln|sqrt|exp|pi)[a-z]{2,}\s)|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    r"|\s[-–—]\s+(?=(?!sin|cos|tan|log|ln|sqrt|exp|pi)[a-z]{2,}\s)|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?:and|but)\s+(?=not\b)|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
     re.I,
 )
 VALUE = re.compile(
@@ -90,7 +94,8 @@ INSTEAD = re.compile(
 IS_THE_ANSWER = re.compile(r"\s+is\s+(?:the|my|our)\s+(?:\w+\s+)?answer$", re.I)
 # A number that words follow: "= 15 liters out of 24".
 LEADING_VALUE = re.compile(
-    r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)(?=\.?\s+[A-Za-z]{2}|\.?\s*$|\s+a\s)"
+    r"\s*\$?\s*(-?\s?\$?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))%?)"
+    r"(?=\.?\s+[A-Za-z][A-Za-z&'-]|\.?\s*$|\s+a\s|,\s+[A-Za-z]{2}|\s+\d+-[A-Za-z]|\s?/\s?[A-Za-z]|[a-z]{1,3}\b)"
 )
 CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 # A closing dollar follows no white space and precedes no digit: $5 and $10 is money, $x + 5$ is a formula.
@@ -104,7 +109,7 @@ LEAD_IN = re.compile(
     r"(?:(?:\\text\s*\{\s*)?(?:(?:the|my|our)\s+)?(?:(?:final|correct)\s+)?answer(?:\s+is\b\s*:?|\s*:)[\s}]*)?",
     re.I,
 )
-ASIDE = re.compile(r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+\((?!\s*(?:in\s+)?(?:base|mod)\b)", re.I)
+ASIDE = re.compile(r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+[(\[](?!\s*(?:in\s+)?(?:base|mod)\b)", re.I)
 EMPHASIS = re.compile(r"(?<![\w*)}])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w*({\\])")  # **18**, and not x**2
 COPULA = re.compile(
     r"^[A-Za-z' ,\t-]{1,200}\b(?:is|are|was|were|will\s+be|must\s+be)\s+(?P<said>(?!not\b)[A-Za-z][A-Za-z '-]{0,60})[.!]?\s*$"
@@ -112,7 +117,7 @@ COPULA = re.compile(
 CHECKED = re.compile(r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works)\W*$|[✓✔]\W*$", re.I)
 # ---- numbers that a sentence tells by the way
 FORMULA_ASIDE = re.compile(
-    r"\b(?:for|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$"
+    r"\b(?:for|at|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$"
     r"|\((?:we|since|because|not|as|where|discard|reject|ignor)[^()]{0,30}$",
     re.I,
 )
@@ -121,6 +126,8 @@ LIST_TAIL = re.compile(
     r"|\s\((?!\s*(?:in\s+)?base)[^()\n]{0,200}\))[.!]?\s*$",
     re.I,
 )
+GIVEN_REASON = re.compile(r"(?<=\S),?\s+(?:because|since)\s", re.I)
+SOLVED_FOR = re.compile(r"(-?\$?[\d.,]*\d)\s*=\s*[A-Za-z]\W*$")  # "7 = x"
 PREPOSITION = re.compile(
     r"\b(?:over|after|before|within|during|every|per|than|(?<!result )(?<!results )(?<!resulting )in)\s+"
     r"(?:the\s+|these\s+|those\s+)?\$?$",

@@ -36,6 +36,8 @@ _AND_A_PART = re.compile(r"^(\d{1,9})\s+and\s+(?:a|one)\s+(half|third|quarter|fo
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5}
 _ALL_TEXT = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{([^{}]*)\}$")
 _BETWEEN_NAMES = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
+_NAMED_BASE = re.compile(r"\s+in\s+(binary|octal|hexadecimal)$", re.I)
+_BASES_BY_NAME = {"binary": 2, "octal": 8, "hexadecimal": 16}
 _TO_RATIO = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)$")
 _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
@@ -93,6 +95,7 @@ def _spelled(text: str) -> str:
     """`text` with a sign in words as a sign, "2 and a half" as 2 1/2, and no currency code in front of its number."""
     text = _CURRENCY_CODE.sub("", text, count=1)
     text = _WORD_SIGN.sub("-", text, count=1)
+    text = _NAMED_BASE.sub(lambda found: f" in base {_BASES_BY_NAME[found[1].lower()]}", text)
     text = _AND_A_PART.sub(lambda found: f"{found[1]} 1/{_PARTS[found[2].lower()]}", text)
     return _TO_RATIO.sub(r"\1:\2", text)
 

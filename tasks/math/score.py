@@ -17,7 +17,7 @@ from tasks.math.equal import Verdict, compare
 from tasks.math.extract import Extraction, extract
 from tasks.math.gold import choice_letter, gold_answer
 from tasks.math.read import read
-from tasks.math.values import Collection, Number, Text, UnreadableError, Value, kind_of
+from tasks.math.values import Collection, Number, Text, UnreadableError, Value
 from tasks.math.words import clean_words
 
 SCORERS = ("answer", "strict")
@@ -136,12 +136,8 @@ def _why(gold: Value, value: Value, verdict: Verdict) -> str:
     if verdict.state == "undecided":
         return "undecided"
     if isinstance(value, Collection) and not isinstance(gold, Collection):
-        return "multiple"
-    return (
-        "wrong_type"
-        if verdict.wrong_type or (kind_of(gold) != kind_of(value) and verdict.wrong_type)
-        else "wrong_value"
-    )
+        return "hedge" if value.joined_by_or else "multiple"  # "5 or 6", and 5, 6
+    return "wrong_type" if verdict.wrong_type else "wrong_value"
 
 
 def _plain_choice(text: str) -> str:

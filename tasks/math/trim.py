@@ -62,7 +62,7 @@ def clause(text: str) -> str:
 def trimmed(text: str) -> str:
     """`text` without lead-in words, quotes, emphasis, and the punctuation behind it."""
     text = _MARKUP.sub("", _QUOTED_LINE.sub("", text.strip())).strip("*_`\"' \t")
-    text = LEAD_IN.sub("", text)
+    text = LEAD_IN.sub("", text.lstrip("} ") if text.startswith("}") else text)  # \\text{Answer: } 6
     text = _APPROXIMATELY.sub("", text)
     text = IS_THE_ANSWER.sub("", text.rstrip(".")) if text.endswith(("answer", "answer.")) else text
     text = _DISPLAY_MARKS.sub("", text).strip()

@@ -49,6 +49,8 @@ def number_words(text: str) -> Fraction | None:
     if words[0] in _SCALES:
         words = ["one", *words]
     value, used = _cardinal(words)
+    if words[:2] in (["half", "a"], ["half", "an"]) and len(words) <= 4:
+        return Fraction(1, 2)
     if used == 0 and words[0] in ("a", "half") and words[-1] in _PARTS and len(words) <= 2:
         return Fraction(1, _PARTS[words[-1]])
     if used == 0:
@@ -75,6 +77,8 @@ def number_run(text: str) -> tuple[int, int] | None:
             end = place + used
             if words[end : end + 3] == ["and", "a", "half"]:
                 end += 3
+            elif words[end : end + 1] and words[end] in _PARTS:
+                end += 1
             first = place - (place > 0 and words[place - 1] in ("minus", "negative"))
             run = (offset + found[first].start(), offset + found[end - 1].end())
         place += max(used, 1)

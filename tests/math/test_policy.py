@@ -7,10 +7,17 @@ import pytest
 from harness.core import Example
 from tasks.math import task
 from tasks.math.score import UNPARSED, WHYS
-from tests.math import cases_commitment, cases_forms, cases_replies, cases_values, pairs
+from tests.math import cases_commitment, cases_forms, cases_replies, cases_third_round, cases_values, pairs
 from tests.math.pairs import UNDECIDED
 
-RULES = {**pairs.RULES, **cases_commitment.RULES, **cases_values.RULES, **cases_replies.RULES, **cases_forms.RULES}
+RULES = {
+    **pairs.RULES,
+    **cases_commitment.RULES,
+    **cases_values.RULES,
+    **cases_replies.RULES,
+    **cases_forms.RULES,
+    **cases_third_round.RULES,
+}
 ALL = [(rule, *pair) for rule, pairs in RULES.items() for pair in pairs]
 
 

@@ -112,7 +112,7 @@ def compare(
         p_value=p_value,
         test="exact McNemar, Tango interval" if exact else "clustered score test" if binary else "paired t",
         detectable=_detectable(result.n, gained + lost, (low, high), exact),
-        further_items=None if told else further_items(result.n, result.difference, (low, high), 0.0, 0.025),
+        further_items=None if told else _further(result, (low, high), (gained + lost) / result.n, exact),
         flips=flips(a, b),
         warnings=warnings,
     )
@@ -182,6 +182,20 @@ def _warnings(a: ItemSet, b: ItemSet, force: bool) -> tuple[str, ...]:
     if a.scorer != b.scorer:
         found.append(f"scored by {a.scorer} and by {b.scorer}: a difference may be the scorer's")
     return tuple(found)
+
+
+def _further(
+    result: stats.PairedDifference, limits: tuple[float, float], discordance: float, exact: bool
+) -> int | None:
+    """Items beyond n at which the test would tell with 80 % power, were the difference as it is seen; None if never."""
+    if not exact:
+        return further_items(result.n, result.difference, limits, 0.0, 0.025)
+    if result.difference == 0:
+        return None
+    try:
+        return max(1, stats.sample_size_paired(result.difference, discordance, power=POWER) - result.n)
+    except ValueError:  # more than any data set has
+        return None
 
 
 def _detectable(n: int, discordant: int, limits: tuple[float, float], exact: bool) -> float:

@@ -59,6 +59,10 @@ def load_items(path: Path, *, scorer: str | None = None, split: Split | None = N
 
 def inspect_items(log: Any, name: str, scorer: str | None = None) -> ItemSet:
     """The samples of an Inspect EvalLog object; epochs of one id are averaged, an errored one is unscored."""
+    if (status := getattr(log, "status", "success")) != "success":
+        raise UserError(
+            f"{name}: this Inspect log's status is {status!r}, so items are missing; finish it: inspect eval-retry"
+        )
     samples = log.samples or []
     names = sorted({key for sample in samples for key in (sample.scores or {})})
     if not names:

@@ -52,6 +52,14 @@ def test_a_small_difference_says_how_many_more_items_are_needed() -> None:
     assert result.verdict == "cannot tell"
     assert result.further_items is not None
     assert "more items needed" in as_text(result)
+    assert result.n + result.further_items == stats.sample_size_paired(4 / 200, 4 / 200)
+
+
+def test_where_interval_and_exact_test_disagree_the_items_are_those_of_the_test() -> None:
+    a, b = ["right"] * 20 + ["wrong"] * 10, ["wrong"] * 2 + ["right"] * 27 + ["wrong"]
+    result = compare(item_set(a), item_set(b))
+    assert (result.verdict, result.low > 0, result.p_value > 0.05) == ("cannot tell", True, True)
+    assert result.further_items == stats.sample_size_paired(7 / 30, 11 / 30) - 30
 
 
 def test_clusters_widen_the_interval() -> None:
@@ -250,6 +258,12 @@ def test_inspect_epochs_are_averaged_and_odd_values_refused() -> None:
         inspect_items(inspect_log(inspect_sample(1, "C")), "log", "other")
     with pytest.raises(UserError, match="no scored samples"):
         inspect_items(SimpleNamespace(samples=None, eval=SimpleNamespace(task="arc")), "log")
+
+
+def test_an_inspect_log_that_did_not_finish_is_refused() -> None:
+    log = SimpleNamespace(**vars(inspect_log(inspect_sample(1, "C"))), status="cancelled")
+    with pytest.raises(UserError, match="status is 'cancelled'"):
+        inspect_items(log, "log")
 
 
 def test_without_inspect_ai_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

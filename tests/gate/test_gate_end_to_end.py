@@ -1,0 +1,76 @@
+"""A bare checkpoint gated by the real command and engine: killed while it samples, asked again, asked a third time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.baseline import bless
+from harness.checkpoint import evaluate_checkpoint
+from harness.core import DataRequest
+from harness.items import Item, ItemSet
+from harness.models import DEFAULT_MODEL, resolve
+from harness.registry import load_task
+from harness.store import read_lines
+
+pytestmark = pytest.mark.slow
+NUM_ITEMS = 12
+PATIENCE_S = 400.0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that changes nothing: what it answers is what the base model answers."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = resolve(DEFAULT_MODEL).folder
+    model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+    folder = tmp_path_factory.mktemp("checkpoint") / "adapter"
+    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def baseline(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same adapter's own answers, sampled in one go and blessed."""
+    examples = load_task("sql").load(DataRequest(train_size=1, validation_size=2, test_size=40)).usable("test")
+    asked = tuple(Item(id=example.id, value=0.0, outcome="wrong") for example in examples[:NUM_ITEMS])
+    wanted = ItemSet(name="wanted", task="sql", split="test", scorer="execution", items=asked)
+    folder = tmp_path_factory.mktemp("baseline")
+    found = evaluate_checkpoint(str(checkpoint), wanted, [item.id for item in asked], results=folder)
+    assert all(item.latency_s is not None and item.latency_s > 0 for item in found.items)
+    return bless(found, folder / "sql.json")
+
+
+def gate(checkpoint: Path, baseline: Path, results: Path) -> subprocess.Popen[str]:
+    options = ["--margin", "0.5", "--generalise-to", "items", "--baseline", str(baseline), "--results", str(results)]
+    command = [sys.executable, "-m", "harness.cli", "gate", str(checkpoint), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def answers(results: Path) -> list[str]:
+    return [row["example_id"] for path in results.glob("gates/*/completions.jsonl") for row in read_lines(path)]
+
+
+def test_a_gate_that_was_killed_goes_on_and_says_the_same(checkpoint: Path, baseline: Path, tmp_path: Path) -> None:
+    first = gate(checkpoint, baseline, tmp_path)
+    deadline = time.monotonic() + PATIENCE_S
+    while not answers(tmp_path) and first.poll() is None:
+        assert time.monotonic() < deadline, "nothing was sampled in time"
+        time.sleep(0.05)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    for _ in range(2):  # the second asks nothing any more
+        again = gate(checkpoint, baseline, tmp_path)
+        text, _ = again.communicate(timeout=PATIENCE_S)
+        assert again.returncode == 0, text
+        assert f"{NUM_ITEMS} of {NUM_ITEMS} items compared" in text
+        assert "0 lost, 0 gained" in text
+        assert len(answers(tmp_path)) == len(set(answers(tmp_path))) == NUM_ITEMS

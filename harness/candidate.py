@@ -1,7 +1,8 @@
 """A run folder, or a checkpoint, and item ids in, scored items with their versions out: what the gate asks.
 
-A run folder (spec.json, scores.jsonl) of a sweep is read from the store and never sampled again. Anything else is a
-checkpoint: `harness.checkpoint.evaluate_checkpoint` samples and scores it, keeping the answers below results/gates/.
+A run folder (spec.json, scores.jsonl) of a sweep is read from the store; what it has not answered, its checkpoint is
+asked. Anything else is a checkpoint: `harness.checkpoint.evaluate_checkpoint` samples and scores it, and keeps the
+answers below results/gates/.
 The versions are the certificate's parts, as recorded under `versions` in sweep.json and spec.json.
 """
 
@@ -30,18 +31,31 @@ def evaluate(
 ) -> ItemSet:
     """The scored items `item_ids` of a finished run or a checkpoint, on the baseline's split and by its scorer.
 
-    Raises UserError when it cannot be evaluated.
+    What a run has not answered, its checkpoint is asked. Raises UserError when it cannot be evaluated.
     """
     path = Path(checkpoint)
     if is_run(path):
-        task = Run(path).spec.task
-        if task != baseline.task:
-            raise UserError(f"run {path} is of task {task!r}, not {baseline.task!r}")
-        wanted = set(item_ids)
-        found = run_items(path, cast(Split, baseline.split), baseline.scorer)
-        return replace(found, items=tuple(item for item in found.items if item.id in wanted))
+        scored = _scored(path, baseline, set(item_ids))
+        weights = Run(path).checkpoint
+        if weights is None or len(scored.items) == len(item_ids):
+            return scored
+        checkpoint = str(weights)
     sample = importlib.import_module("harness.checkpoint").evaluate_checkpoint
     return cast(ItemSet, sample(checkpoint, baseline, item_ids, results=results, data_path=data_path))
+
+
+def _scored(folder: Path, baseline: ItemSet, wanted: set[str]) -> ItemSet:
+    """Those of the wanted items that the run has scores of. Raises UserError when it has none and no checkpoint."""
+    run = Run(folder)
+    try:
+        if run.spec.task != baseline.task:
+            raise UserError(f"run {folder} is of task {run.spec.task!r}, not {baseline.task!r}")
+        found = run_items(folder, cast(Split, baseline.split), baseline.scorer)
+    except UserError:
+        if run.checkpoint is None or run.failure() or run.trained() is None:
+            raise
+        return replace(baseline, items=())
+    return replace(found, items=tuple(item for item in found.items if item.id in wanted))
 
 
 def is_run(path: Path) -> bool:

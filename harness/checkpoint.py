@@ -1,8 +1,8 @@
 """A bare checkpoint and item ids in, scored items out: samples and grades what the gate asks for, outside any sweep.
 
 The checkpoint is a PEFT LoRA folder or a full transformers folder. A run's checkpoint (results/<sweep>/<run>/checkpoint)
-is asked with that run's model, data and prompt style; a foreign one as the baseline was. Its weights are proven in the
-engine before they may answer, like a run's. Answers and scores are kept below results/gates/, under a hash of the
+is asked with that run's model, data and prompt style; a foreign one, or one trained on another task, as the baseline
+was. Its weights are proven in the engine before they may answer, like a run's. Answers and scores are kept below results/gates/, under a hash of the
 weights and of everything else that decides them: a gate that was killed goes on where it was, and one that is asked
 again samples nothing.
 """
@@ -110,10 +110,7 @@ def _work_name(folder: Path, asked: RunSpec, prepared: Prepared) -> str:
 
 
 def _spec(folder: Path, baseline: ItemSet) -> RunSpec:
-    if (folder.parent / "spec.json").is_file():
-        spec = Run(folder.parent).spec
-        if spec.task != baseline.task:
-            raise UserError(f"{folder} was trained for task {spec.task!r}, not {baseline.task!r}")
+    if (folder.parent / "spec.json").is_file() and (spec := Run(folder.parent).spec).task == baseline.task:
         return replace(spec, method=Base(), training=None, train_size=None)
     setting: Mapping[str, Any] = baseline.setting
     adapter = read_json(folder / "adapter_config.json") or {}

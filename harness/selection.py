@@ -289,9 +289,9 @@ def _best_reference(
 
 
 def _interval(row: Sequence[float], clusters: Sequence[str]) -> tuple[float, float]:
-    """Wilson for independent 0/1 items, else Student's with the clustered error, kept in [0, 1]."""
-    if _num_clusters(clusters) == len(clusters) and all(value in (0.0, 1.0) for value in row):
-        return stats.wilson_interval(round(sum(row)), len(row))
+    """Wilson for 0/1 items, at the effective number of clustered ones; else Student's, clustered, kept in [0, 1]."""
+    if all(value in (0.0, 1.0) for value in row):
+        return stats.clustered_wilson_interval(row, clusters)
     low, high = stats.mean_interval(row, clusters)
     return max(0.0, low), min(1.0, high)
 
@@ -305,14 +305,17 @@ def _optimism(
 ) -> tuple[float | None, float | None, float | None]:
     if selection.best not in test_rows:
         return None, None, None
+    from scipy.stats import t
+
     chosen = _compared(runs[runs["run"].astype(str) == selection.best], scores, selection.split)
-    errors = [
-        stats.clustered_standard_error(row, clusters)
-        for row, clusters in ((chosen.rows[0], chosen.clusters), (test_rows[selection.best], test_clusters))
-    ]
+    sides = ((chosen.rows[0], chosen.clusters), (test_rows[selection.best], test_clusters))
+    errors = [stats.clustered_standard_error(row, clusters) for row, clusters in sides]
     test_mean = sum(test_rows[selection.best]) / len(test_rows[selection.best])
     surplus = selection.means[selection.best] - test_mean
-    reach = 1.959963984540054 * math.hypot(*errors)
+    # two independent samples with few clusters each: Welch's degrees of freedom
+    spread = sum(error**4 / (_num_clusters(clusters) - 1) for error, (_, clusters) in zip(errors, sides, strict=True))
+    degrees = math.hypot(*errors) ** 4 / spread if spread > 0 else math.inf
+    reach = float(t.isf(0.025, degrees)) * math.hypot(*errors)
     return surplus, surplus - reach, surplus + reach
 
 

@@ -98,3 +98,22 @@ def test_any_other_checkpoint_is_sampled_by_the_sweep(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "harness.checkpoint", module)
     assert evaluate(str(tmp_path), item_set(["right"]), ["q0"]).name == str(tmp_path)
     assert asked.ids == ("q0",)
+
+
+def test_what_a_run_has_not_answered_its_checkpoint_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = sweep(tmp_path / "s", {"full": GOOD})
+    asked: list[str] = []
+    module = ModuleType("harness.checkpoint")
+
+    def evaluate_checkpoint(checkpoint: str, baseline: object, item_ids: list[str], **places: object) -> object:
+        asked.append(checkpoint)
+        return item_set(["right"])
+
+    module.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "harness.checkpoint", module)
+    (folder / "full" / "checkpoint").mkdir()
+    evaluate(str(folder / "full"), item_set(["right"]), ["test-0", "test-1"])
+    assert asked == [], "it has answered these"
+    evaluate(str(folder / "full"), item_set(["right"]), ["test-0", "another"])
+    evaluate(str(folder / "full"), item_set([], task="math"), ["math-0"])
+    assert asked == [str(folder / "full" / "checkpoint")] * 2

@@ -2,9 +2,9 @@
 
 The checkpoint is a PEFT LoRA folder or a full transformers folder. A run's checkpoint (results/<sweep>/<run>/checkpoint)
 is asked with that run's model, data and prompt style; a foreign one, or one trained on another task, as the baseline
-was. Its weights are proven in the engine before they may answer, like a run's. Answers and scores are kept below results/gates/, under a hash of the
-weights and of everything else that decides them: a gate that was killed goes on where it was, and one that is asked
-again samples nothing.
+was. Its weights are proven in the engine before they may answer, like a run's. Answers and scores are kept below
+results/gates/, under a hash of the weights and of everything else that decides them: a gate that was killed goes on
+where it was, and one that is asked again samples nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Queries of other dialects as SQLite's. A text and its dialect in; SQLite text out, or a `DialectError` saying why
 not.
 
-Gold is trusted only after its translation agrees with itself: translated to SQLite, back, and to SQLite once more it
-must be the same query. Predictions are translated by the same function. What sqlglot marks as unsupported is refused.
+Gold's translation must first agree with itself as a text: translated to SQLite, back, and to SQLite once more it must be
+the same query. Whether it also gives the same results is for `foreign.py` to show. Predictions are translated by the same
+function. What sqlglot marks as unsupported is refused.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ def in_sqlite(sql: str, dialect: str) -> str:
     """`sql` as SQLite text; SQLite's own comes back unchanged. Raises DialectError."""
     if dialect == "sqlite":
         return sql
-    return _translated(sql, dialect, "sqlite")
+    return translated(sql, dialect, "sqlite")
 
 
 def gold_in_sqlite(sql: str, dialect: str) -> str:
     """The same for gold, after a round trip that must end where it began. Raises DialectError."""
     once = in_sqlite(sql, dialect)
     if dialect != "sqlite":
-        again = in_sqlite(_translated(once, "sqlite", dialect), dialect)
+        again = in_sqlite(translated(once, "sqlite", dialect), dialect)
         if again != once:
             raise DialectError(f"{dialect} to SQLite and back changes the query: {once[:200]!r} became {again[:200]!r}")
     return once
 
 
-def _translated(sql: str, source: str, target: str) -> str:
+def translated(sql: str, source: str, target: str) -> str:
+    """The one statement of `sql`, said in another dialect. Raises DialectError."""
     import sqlglot
     from sqlglot.errors import ErrorLevel, SqlglotError
 

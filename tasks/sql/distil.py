@@ -17,10 +17,11 @@ from sqlglot import exp
 
 from harness.core import digest
 from tasks.sql.compare import UndecidableError
-from tasks.sql.execute import QueryError
+from tasks.sql.duck import DuckDatabase
+from tasks.sql.execute import Executor, QueryError
 from tasks.sql.facts import Facts, facts_of
 from tasks.sql.instances import GENERATOR_VERSION, Instance, built, generated, has_inferred_constraints
-from tasks.sql.mutate import mutants_of
+from tasks.sql.mutate import MAX_MUTANTS, mutants_of
 from tasks.sql.oracle import Gold, Oracle, Tier
 from tasks.sql.schema import Schema
 
@@ -29,6 +30,7 @@ INSTANCE_BUDGET_STEPS = 400_000
 MAX_CANDIDATES = 30
 MIN_KEPT = 5
 MAX_KEPT = 12
+_DUCK_CANDIDATES, _DUCK_MUTANTS = 10, 60  # filling a DuckDB database takes ten times as long
 _PATIENCE = 9  # candidates in a row that kill nothing
 _NUM_ADVERSARIAL = 6
 LOW_KILL_RATE = 0.8
@@ -51,11 +53,12 @@ class Cover:
 def distilled(schema: Schema, gold: Gold, tree: exp.Expr | None, seed: str) -> Cover:
     """The cover of `gold`. `tree` of None (gold that sqlglot cannot read) still gives instances, without mutants."""
     facts = facts_of(schema, tree)
-    alive = [sql for _, sql in mutants_of(tree, schema)] if tree is not None else []
+    alive = [sql for _, sql in mutants_of(tree, schema, gold.dialect)] if tree is not None else []
+    alive = alive[: MAX_MUTANTS if gold.dialect == "sqlite" else _DUCK_MUTANTS]
     num_mutants = len(alive)
     kept: list[Instance] = []
     idle = 0
-    for number in range(MAX_CANDIDATES):
+    for number in range(MAX_CANDIDATES if gold.dialect == "sqlite" else _DUCK_CANDIDATES):
         if len(kept) >= MAX_KEPT or (len(kept) >= MIN_KEPT and (not alive or idle >= _PATIENCE)):
             break
         instance = generated(facts, seed, number, _tier(facts, number))
@@ -77,7 +80,7 @@ def distilled(schema: Schema, gold: Gold, tree: exp.Expr | None, seed: str) -> C
 def cover_key(schema: Schema, gold: Gold, seed: str) -> str:
     """What a cover depends on, hashed: nothing else may change it."""
     tables = [*(table.create_sql for table in schema.tables), *schema.extra_sql]
-    return digest([DISTILLER_VERSION, GENERATOR_VERSION, tables, gold.sql, seed], 32)
+    return digest([DISTILLER_VERSION, GENERATOR_VERSION, tables, gold.sql, gold.dialect, seed], 32)
 
 
 def cover_to_json(cover: Cover) -> dict[str, Any]:
@@ -101,7 +104,8 @@ def oracle_on(schema: Schema, gold: Gold, instance: Instance) -> Oracle | None:
 def any_oracle_on(schema: Schema, gold: Gold, instance: Instance) -> Oracle | None:
     """Gold on `instance`, informative or not; None when it fails there."""
     try:
-        database = built(schema, instance.rows)
+        filled = built(schema, instance.rows)
+        database: Executor = DuckDatabase(filled, schema) if gold.dialect == "duckdb" else filled
         return Oracle(database, gold, instance.tier, min_budget_steps=INSTANCE_BUDGET_STEPS)
     except (QueryError, UndecidableError):
         return None

@@ -16,7 +16,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 Row = tuple[object, ...]
 FailureWhy = Literal["execution_error", "timeout", "memory", "too_large", "rejected"]
@@ -89,6 +89,16 @@ class Result:
     columns: tuple[str, ...]
     rows: list[Row]
     steps: int
+
+
+class Executor(Protocol):
+    """What runs hostile queries on one database: SQLite here, DuckDB in duck.py."""
+
+    def run(self, sql: str, *, budget_steps: int, reverse: bool = False) -> Result:
+        """The result of one statement. Raises QueryError and nothing else."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 class Database:
@@ -193,9 +203,9 @@ def file_database(path: Path) -> Database:
 def _fetch(cursor: sqlite3.Cursor) -> list[Row]:
     rows: list[Row] = []
     size = 0
-    while chunk := cursor.fetchmany(500):
-        rows.extend(chunk)
-        size += sum(len(cell) if isinstance(cell, str | bytes) else 16 for row in chunk for cell in row)
+    for row in cursor:  # one by one: five hundred rows of a hostile width would not fit into memory
+        rows.append(row)
+        size += sum([len(cell) if isinstance(cell, str | bytes) else 16 for cell in row])
         if len(rows) > MAX_ROWS or size > MAX_RESULT_BYTES:
             cursor.close()
             raise QueryError("too_large", "result_cap", f"more than {MAX_ROWS} rows or {MAX_RESULT_BYTES} bytes")

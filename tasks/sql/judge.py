@@ -6,44 +6,33 @@ in `prepare` only the data set's own text runs, in `judge` the prediction does.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
 
 from harness.core import digest
 from tasks.sql import compare, parse, parse_scores
-from tasks.sql.dialect import DialectError, gold_in_sqlite, in_sqlite
+from tasks.sql.dialect import DialectError, in_sqlite
 from tasks.sql.distil import (
     LOW_KILL_RATE,
-    Cover,
-    any_oracle_on,
     aware_of,
-    cover_from_json,
-    cover_key,
-    cover_to_json,
-    distilled,
     oracle_on,
 )
+from tasks.sql.duck import DuckDatabase
 from tasks.sql.execute import Database, QueryError, Result
 from tasks.sql.extract import extract_sql
+from tasks.sql.foreign import disagreement, in_duckdb
 from tasks.sql.material import (
-    DATA_BUDGET_STEPS,
     GoldError,
     Prepared,
-    all_tables_empty,
-    data_oracle,
-    gold_of,
-    own_database,
-    schema_of,
     without_distinct,
 )
-from tasks.sql.mock import child_report, child_tables, mock_oracle
+from tasks.sql.mock import child_report, child_tables
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Opinion, Oracle
+from tasks.sql.prepare import on_duckdb, on_own_data, prepared_item
 from tasks.sql.witness import Shrinker
 
 EXECUTION_SCORERS = ("execution", "execution_strict", "bird_ex", "test_suite", "spider2")
@@ -104,12 +93,33 @@ def judged(prepared: Prepared, text: str) -> dict[str, Verdict]:
     if extraction.outcome != "sql":
         verdict = _verdict(0.0, extraction.outcome, answer=extraction.sql, kind=extraction.reason)
         return dict.fromkeys(SCORERS, verdict)
-    try:
-        sql = in_sqlite(extraction.sql, prepared.dialect)
-    except DialectError as error:
-        return dict.fromkeys(
-            SCORERS, _verdict(0.0, "execution_error", answer=extraction.sql, kind="dialect", message=str(error))
-        )
+    if prepared.dialect == "sqlite":
+        return _judged_sql(prepared, extraction.sql)
+    return _judged_foreign(prepared, extraction.sql)
+
+
+def _judged_foreign(prepared: Prepared, answer: str) -> dict[str, Verdict]:
+    """The verdicts on an answer in another dialect: by SQLite where its translation is shown to hold, else by DuckDB."""
+    duck = in_duckdb(answer, prepared.dialect)
+    if prepared.gold.dialect == "sqlite":
+        try:
+            sql = in_sqlite(answer, prepared.dialect)
+            if duck is None or disagreement(prepared.mirrors, sql, duck) is None:
+                return _judged_sql(prepared, sql)
+        except DialectError as error:
+            if duck is None:
+                failed = _verdict(0.0, "execution_error", answer=answer, kind="dialect", message=str(error))
+                return dict.fromkeys(SCORERS, failed)
+        if prepared.second is None:
+            prepared.second = on_duckdb(prepared.item)
+        prepared = prepared.second
+    if duck is None:
+        message = f"sqlglot cannot say it in DuckDB's dialect: {answer[:200]}"
+        return dict.fromkeys(SCORERS, _verdict(0.0, "execution_error", answer=answer, kind="dialect", message=message))
+    return _judged_sql(prepared, duck)
+
+
+def _judged_sql(prepared: Prepared, sql: str) -> dict[str, Verdict]:
     try:
         opinions = [(oracle, oracle.opinion(sql)) for oracle in prepared.oracles]
     except QueryError as failure:
@@ -132,84 +142,24 @@ def _ready(key: str, item: Mapping[str, Any]) -> Prepared | GoldError:
         _prepared.move_to_end(key)
         return _prepared[key]
     try:
-        entry: Prepared | GoldError = _prepare(item)
+        entry: Prepared | GoldError = prepared_item(item)
     except GoldError as problem:
         entry = problem
     _prepared[key] = entry
     while len(_prepared) > _KEPT_ITEMS:
         _, old = _prepared.popitem(last=False)
         if isinstance(old, Prepared):
-            for oracle in (*old.oracles, *old.adversarial):
-                oracle.database.close()
+            old.close()
     return entry
-
-
-def _prepare(item: Mapping[str, Any]) -> Prepared:
-    prepared, database = _on_own_data(item)
-    if not prepared.has_data:
-        try:
-            database.run(prepared.gold.sql, budget_steps=DATA_BUDGET_STEPS)
-        except QueryError as error:
-            raise GoldError(f"does not run: {error.detail or error.why}") from None
-    cover = _cover(prepared, item)
-    prepared.kill_rate, prepared.num_mutants = cover.kill_rate, cover.num_mutants
-    for instance in cover.instances:
-        oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
-        if oracle is None or not oracle.decisive:
-            continue
-        if instance.tier == "adversarial":
-            prepared.adversarial.append(oracle)
-        elif oracle.informative:
-            prepared.oracles.append(oracle)
-    written = mock_oracle(prepared.schema, prepared.gold, item["mock"]) if item.get("mock") else None
-    prepared.oracles += [written] if written is not None else []
-    if not any(oracle.decisive for oracle in prepared.oracles):
-        raise GoldError(
-            "not deterministic: which rows come back is left open on the item's own data and on every instance"
-            if prepared.has_data
-            else "no generated instance gives gold a result that is not empty and is fixed by the query"
-        )
-    return prepared
-
-
-def _on_own_data(item: Mapping[str, Any]) -> tuple[Prepared, Database]:
-    database, has_data = own_database(item)
-    schema = schema_of(database)
-    dialect = str(item.get("dialect") or "sqlite")
-    try:
-        text = gold_in_sqlite(str(item["gold"]), dialect)
-    except DialectError as error:
-        raise GoldError(f"dialect: {error}") from None
-    tree = parse.parsed(text, schema)
-    gold = gold_of(text, tree)
-    prepared = Prepared(gold=gold, tree=tree, schema=schema, oracles=[], dialect=dialect)
-    if has_data:
-        if all_tables_empty(database, schema, tree):
-            raise GoldError("the item's own database has no rows in the tables that gold reads")
-        prepared.oracles.append(data_oracle(database, gold))
-    return prepared, database
-
-
-def _cover(prepared: Prepared, item: Mapping[str, Any]) -> Cover:
-    """The cover of gold, from the cache folder when it is there."""
-    seed = str(item.get("seed", 0))
-    key = cover_key(prepared.schema, prepared.gold, seed)
-    folder = item.get("cache")
-    path = Path(str(folder)) / key[:2] / f"{key}.json" if folder else None
-    if path is not None and path.is_file():
-        try:
-            return cover_from_json(json.loads(path.read_text()))
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # an unreadable cache file is distilled again
-    cover = distilled(prepared.schema, prepared.gold, prepared.tree, seed)
-    if path is not None:
-        prepared.fresh_cover = {"path": str(path), "body": cover_to_json(cover)}
-    return cover
 
 
 def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
     try:
-        _on_own_data(item) if item.get("database") or item.get("data") else _prepare({**item, "cache": None})
+        own = item.get("database") or item.get("data")
+        if own and str(item.get("dialect") or "sqlite") == "sqlite":
+            on_own_data(item)
+        else:
+            prepared_item({**item, "cache": None})
     except GoldError as problem:
         return {"problem": str(problem)}
     return {"problem": None}
@@ -218,7 +168,7 @@ def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
 def telling_mutants(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(kind, SQL) of wrong answers to the item, at most three of a kind, of the kinds that rarely mean the same."""
     try:
-        prepared, _ = _on_own_data(item)
+        prepared, _ = on_own_data(item)
     except GoldError:
         return []
     chosen: list[tuple[str, str]] = []
@@ -237,7 +187,7 @@ def _execution(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinio
         decisive = [opinion for _, opinion in opinions if opinion.decisive]
         wide = bool(decisive) and all(opinion.disagreement == "superset" for opinion in decisive)
         return _refuted(prepared, sql, against, "superset" if wide else "refuted")
-    tree = parse.parsed(sql, prepared.schema)
+    tree = parse.parsed(sql, prepared.schema, prepared.gold.dialect)
     unordered = _leaves_order_open(prepared, tree)
     if unordered is not None:
         return _verdict(
@@ -311,6 +261,10 @@ def _refuted(prepared: Prepared, sql: str, against: list[tuple[Oracle, Opinion]]
 
 def _witness(prepared: Prepared, sql: str, oracle: Oracle, opinion: Opinion) -> Verdict:
     """Shrunk rows and both results on them. The oracle's own database is copied first: other predictions need it."""
+    if isinstance(oracle.database, DuckDatabase):
+        return {"tables": oracle.database.shown(), **_results(oracle, opinion.result)}
+    if not isinstance(oracle.database, Database):
+        return _results(oracle, opinion.result)
     copy = oracle.database.copy()
     shrinker = Shrinker(copy, prepared.schema, prepared.gold, sql, oracle.tier)
     left = shrinker.shrink()
@@ -362,7 +316,7 @@ def _suite_agrees(oracle: Oracle, sql: str, opinion: Opinion) -> bool:
 
 def _parse_verdicts(prepared: Prepared, sql: str) -> dict[str, Verdict]:
     gold = parse_scores.normalised(prepared.tree, prepared.schema)
-    pred = parse_scores.normalised(parse.parsed(sql, prepared.schema), prepared.schema)
+    pred = parse_scores.normalised(parse.parsed(sql, prepared.schema, prepared.gold.dialect), prepared.schema)
     exact = parse_scores.exact_match(gold, pred, prepared.gold.sql, sql)
     share = parse_scores.component_match(gold, pred, prepared.gold.sql, sql)
     return {
@@ -374,6 +328,8 @@ def _parse_verdicts(prepared: Prepared, sql: str) -> dict[str, Verdict]:
 def _efficiency(execution: Verdict, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:
     if execution["value"] != 1.0:
         return {**execution, "evidence": {}}
+    if any(opinion.result.steps == 0 for _, opinion in opinions):
+        return _verdict(None, "undecided", answer=execution["answer"], kind="DuckDB counts no steps")
     own = [pair for pair in opinions if pair[0].tier == "data"] or opinions
     gold_steps = sum(oracle.result.steps for oracle, _ in own)
     pred_steps = sum(opinion.result.steps for _, opinion in own)

@@ -15,7 +15,8 @@ from typing import Any
 from sqlglot import exp
 
 from tasks.sql import parse
-from tasks.sql.execute import Database, QueryError, file_database
+from tasks.sql.execute import Database, Executor, QueryError, file_database
+from tasks.sql.foreign import Mirror
 from tasks.sql.oracle import Gold, Oracle
 from tasks.sql.schema import Schema, SchemaError, database_from_text, read_schema
 from tasks.sql.variants import variants_of
@@ -39,13 +40,27 @@ class Prepared:
     adversarial: list[Oracle] = field(default_factory=list)
     kill_rate: float | None = None
     num_mutants: int = 0
-    dialect: str = "sqlite"
+    dialect: str = "sqlite"  # of the item's own texts
+    mirrors: list[Mirror] = field(
+        default_factory=list
+    )  # where a query of another dialect is shown to be well translated
+    second: Prepared | None = None  # the same gold on DuckDB, once a prediction needed it
+    item: Mapping[str, Any] = field(default_factory=dict)
     fresh_cover: dict[str, Any] | None = None  # a cover that was distilled in this process and is not yet on disk
 
     @property
     def has_data(self) -> bool:
         """Whether the item came with rows of its own."""
         return any(oracle.tier == "data" for oracle in self.oracles)
+
+    def close(self) -> None:
+        """Give back every database."""
+        for oracle in (*self.oracles, *self.adversarial):
+            oracle.database.close()
+        for mirror in self.mirrors:
+            mirror.duck.close()
+        if self.second is not None:
+            self.second.close()
 
 
 def own_database(item: Mapping[str, Any]) -> tuple[Database, bool]:
@@ -69,7 +84,7 @@ def schema_of(database: Database) -> Schema:
         raise GoldError(f"schema: {error}") from None
 
 
-def gold_of(sql: str, tree: exp.Expr | None) -> Gold:
+def gold_of(sql: str, tree: exp.Expr | None, dialect: parse.Dialect = "sqlite") -> Gold:
     """The gold query with what is read off its tree. Raises GoldError when its meaning depends on the clock."""
     sql = sql.strip().rstrip(";").strip()
     if not sql:
@@ -78,14 +93,15 @@ def gold_of(sql: str, tree: exp.Expr | None) -> Gold:
         raise GoldError("not deterministic: gold depends on the current date or time")
     return Gold(
         sql=sql,
-        ordering=parse.ordering(tree) if tree is not None else None,
-        cut=parse.cut(tree) if tree is not None else None,
+        ordering=parse.ordering(tree, dialect) if tree is not None else None,
+        cut=parse.cut(tree, dialect) if tree is not None else None,
         without_distinct=without_distinct(sql),
-        variants=variants_of(tree) if tree is not None else (),
+        variants=variants_of(tree, dialect) if tree is not None else (),
+        dialect=dialect,
     )
 
 
-def data_oracle(database: Database, gold: Gold) -> Oracle:
+def data_oracle(database: Executor, gold: Gold) -> Oracle:
     """Gold on the item's own rows. Raises GoldError when it does not run or comes back empty."""
     try:
         oracle = Oracle(database, gold, "data", min_budget_steps=DATA_BUDGET_STEPS)

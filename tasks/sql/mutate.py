@@ -36,14 +36,14 @@ _SWAPS: dict[type[exp.Expr], tuple[type[exp.Expr], ...]] = {
 Edit = tuple[str, Callable[[], None], Callable[[], None]]  # kind, do, undo
 
 
-def mutants_of(tree: exp.Expr, schema: Schema) -> list[tuple[str, str]]:
+def mutants_of(tree: exp.Expr, schema: Schema, dialect: parse.Dialect = "sqlite") -> list[tuple[str, str]]:
     """(kind, SQL) of each distinct mutant, at most MAX_MUTANTS, spread over the kinds. `tree` is unchanged after."""
-    seen = {parse.text(tree)}
+    seen = {parse.text(tree, dialect)}
     by_kind: dict[str, list[str]] = {}
     for kind, do, undo in _edits(tree, schema):
         do()
         try:
-            text = parse.text(tree)
+            text = parse.text(tree, dialect)
         finally:
             undo()
         if text not in seen:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.sql import compare
-from tasks.sql.execute import Database, QueryError, Result, Row
-from tasks.sql.parse import Ordering
+from tasks.sql.execute import Executor, QueryError, Result, Row
+from tasks.sql.parse import Dialect, Ordering
 
 # data: the item's own rows. main: generated, every declared and inferred constraint holds. loose: only the declared
 # ones hold. adversarial: NULLs where they are allowed, and empty tables.
@@ -33,6 +33,7 @@ class Gold:
     cut: Ordering | None
     without_distinct: str
     variants: tuple[str, ...] = ()
+    dialect: Dialect = "sqlite"  # of these texts, and so the executor that runs them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Opinion:
 class Oracle:
     """One database with gold's result. Building it raises QueryError when gold does not run there."""
 
-    def __init__(self, database: Database, gold: Gold, tier: Tier, *, min_budget_steps: int) -> None:
+    def __init__(self, database: Executor, gold: Gold, tier: Tier, *, min_budget_steps: int) -> None:
         self.database = database
         self.gold = gold
         self.tier: Tier = tier
@@ -161,7 +162,7 @@ class Oracle:
         return "row_count" if len(rows) != len(self.result.rows) else None
 
 
-def _runs(database: Database, gold: Gold, result: Result, budget_steps: int) -> list[int] | None:
+def _runs(database: Executor, gold: Gold, result: Result, budget_steps: int) -> list[int] | None:
     """For each row the number of its run of equal ORDER BY keys; None when order is free or cannot be known."""
     if gold.ordering is None or gold.ordering.keyed_sql is None or not result.rows:
         return None

@@ -9,6 +9,7 @@ deep for a parser that recurses is not parsed at all: execution does not need a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlglot
 from sqlglot import exp
@@ -16,6 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from tasks.sql.schema import Schema
 
+Dialect = Literal["sqlite", "duckdb"]  # of the two executors
 MAX_PARSED_CHARS = 10_000
 MAX_PARSED_DEPTH = 40
 
@@ -33,18 +35,18 @@ class Ordering:
     unlimited_sql: str | None
 
 
-def parsed(sql: str, schema: Schema | None) -> exp.Expr | None:
+def parsed(sql: str, schema: Schema | None, dialect: Dialect = "sqlite") -> exp.Expr | None:
     """The tree of `sql` with double-quoted strings recognised, or None when it cannot be parsed."""
     if not fits_parser(sql):
         return None
     try:
-        trees = [tree for tree in sqlglot.parse(sql, read="sqlite") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
     except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError, KeyError, IndexError):
         return None  # sqlglot raises its own errors and, on garbage, Python's
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         return None
     tree: exp.Expr = trees[0]
-    if schema is not None:
+    if schema is not None and dialect == "sqlite":
         tree = with_string_literals(tree, schema)
     return tree
 
@@ -54,9 +56,9 @@ def fits_parser(sql: str) -> bool:
     return len(sql) <= MAX_PARSED_CHARS and _depth(sql) <= MAX_PARSED_DEPTH
 
 
-def text(tree: exp.Expr) -> str:
-    """The tree as SQLite text."""
-    return tree.sql(dialect="sqlite", comments=False)
+def text(tree: exp.Expr, dialect: Dialect = "sqlite") -> str:
+    """The tree as the executor's text."""
+    return tree.sql(dialect=dialect, comments=False)
 
 
 def with_string_literals(tree: exp.Expr, schema: Schema) -> exp.Expr:
@@ -89,7 +91,7 @@ def orders_anywhere(tree: exp.Expr) -> bool:
     )
 
 
-def ordering(tree: exp.Expr) -> Ordering | None:
+def ordering(tree: exp.Expr, dialect: Dialect = "sqlite") -> Ordering | None:
     """The ordering of the top level, None when it has no ORDER BY."""
     order = tree.args.get("order")
     if order is None:
@@ -104,19 +106,19 @@ def ordering(tree: exp.Expr) -> Ordering | None:
         return Ordering(num_keys=len(keys), keyed_sql=None, unlimited_sql=None)
     unlimited = keyed.copy()
     _drop_limit(unlimited)
-    return Ordering(num_keys=len(keys), keyed_sql=text(keyed), unlimited_sql=text(unlimited))
+    return Ordering(num_keys=len(keys), keyed_sql=text(keyed, dialect), unlimited_sql=text(unlimited, dialect))
 
 
-def cut(tree: exp.Expr) -> Ordering | None:
+def cut(tree: exp.Expr, dialect: Dialect = "sqlite") -> Ordering | None:
     """What a top-level LIMIT chooses from: the ordering, or one without keys; None when there is no LIMIT."""
     if tree.args.get("limit") is None:
         return None
-    ordered = ordering(tree)
+    ordered = ordering(tree, dialect)
     if ordered is not None:
         return ordered
     whole = tree.copy()
     _drop_limit(whole)
-    return Ordering(num_keys=0, keyed_sql=None, unlimited_sql=text(whole))
+    return Ordering(num_keys=0, keyed_sql=None, unlimited_sql=text(whole, dialect))
 
 
 def _keyed_by_expression(select: exp.Select, keys: list[exp.Expr]) -> exp.Expr | None:

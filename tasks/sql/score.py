@@ -48,6 +48,7 @@ WHY = (
 )  # fmt: skip
 UNPARSED_REASONS = frozenset({"unparsed"})
 MEMORY_BYTES = 1 << 30
+DUCKDB_MEMORY_BYTES = 2 << 30  # of address space, most of it reserved and never touched; its own limit is 256 MB
 PREPARE_TIMEOUT_S = 90.0
 JUDGE_TIMEOUT_S = 20.0
 MAX_SENT_CHARS = 400_000  # extraction looks at no more than its first 300,000
@@ -122,8 +123,9 @@ def pair(row: Mapping[str, Any]) -> Example:
 
 def gold_problem(example: Example) -> str | None:
     """Why the gold of `example` cannot judge, None when it can. Looks at the item's own data only when it has any."""
+    item = _item(example, example.gold)
     try:
-        reply = _worker().call({"do": "check", "item": _item(example, example.gold)}, PREPARE_TIMEOUT_S)
+        reply = _worker(item["dialect"]).call({"do": "check", "item": item}, PREPARE_TIMEOUT_S)
     except Killed as killed:
         return f"gold could not be prepared: {killed}"
     return None if reply["problem"] is None else str(reply["problem"])
@@ -131,8 +133,9 @@ def gold_problem(example: Example) -> str | None:
 
 def mutants(example: Example) -> Iterable[Mutant]:
     """Wrong answers made from gold, one or a few of each kind, that mean something else on ordinary data."""
+    item = _item(example, example.gold)
     try:
-        reply = _worker().call({"do": "mutants", "item": _item(example, example.gold)}, PREPARE_TIMEOUT_S)
+        reply = _worker(item["dialect"]).call({"do": "mutants", "item": item}, PREPARE_TIMEOUT_S)
     except Killed:
         return []  # gold is unusable then, and `gold_problem` says so
     return [Mutant(kind=str(kind), text=str(text)) for kind, text in reply]
@@ -150,7 +153,7 @@ def item_of(example: Example) -> dict[str, Any]:
 
 def _score_against(item: Mapping[str, Any], text: str) -> dict[str, Score]:
     key = digest([SCORER_VERSION, item], 32)
-    worker = _worker()
+    worker = _worker(item["dialect"])
     try:
         ready = worker.call({"do": "prepare", "key": key, "item": item}, PREPARE_TIMEOUT_S)
     except Killed as killed:
@@ -205,11 +208,13 @@ def _item(example: Example, gold: str) -> dict[str, Any]:
     }
 
 
-def _worker() -> Worker:
-    worker: Worker | None = getattr(_local, "worker", None)
+def _worker(dialect: str = "sqlite") -> Worker:
+    """This thread's child for items of `dialect`: one for SQLite's, one for all others, which may load DuckDB."""
+    name, memory_bytes = ("worker", MEMORY_BYTES) if dialect == "sqlite" else ("duckdb_worker", DUCKDB_MEMORY_BYTES)
+    worker: Worker | None = getattr(_local, name, None)
     if worker is None:
-        worker = Worker("tasks.sql.judge:serve", memory_bytes=MEMORY_BYTES)
-        _local.worker = worker
+        worker = Worker("tasks.sql.judge:serve", memory_bytes=memory_bytes)
+        setattr(_local, name, worker)
     return worker
 
 

@@ -19,7 +19,7 @@ from tasks.sql import parse
 _NUMBERING = (exp.RowNumber, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue)
 
 
-def variants_of(tree: exp.Expr) -> tuple[str, ...]:
+def variants_of(tree: exp.Expr, dialect: parse.Dialect = "sqlite") -> tuple[str, ...]:
     """The texts of the variants: none for a query that leaves nothing open."""
     found = []
     for aggregate, descending in ((exp.Min, False), (exp.Max, True)):
@@ -27,7 +27,7 @@ def variants_of(tree: exp.Expr) -> tuple[str, ...]:
         changed = [_settled_columns(select, aggregate) for select in copy.find_all(exp.Select)]
         changed += [_settled_ties(order, copy, descending=descending) for order in list(copy.find_all(exp.Order))]
         if any(changed):
-            found.append(parse.text(copy))
+            found.append(parse.text(copy, dialect))
     return tuple(found)
 
 

@@ -31,10 +31,10 @@ from tasks.sql.distil import oracle_on
 from tasks.sql.execute import QueryError
 from tasks.sql.facts import facts_of
 from tasks.sql.instances import generated, has_inferred_constraints
-from tasks.sql.judge import _on_own_data
 from tasks.sql.material import GoldError
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Tier
+from tasks.sql.prepare import on_own_data
 from tasks.sql.score import _item, pair, score
 from tests.sql_scorer.equivalents import EQUIVALENTS
 
@@ -102,7 +102,7 @@ def held_aside(tree: exp.Expr, schema: Any, rng: random.Random) -> list[tuple[st
 
 def differs(example: Example, sql: str) -> bool:
     """Whether the item's own data or one of SEARCH instances with other seeds tells `sql` from gold."""
-    prepared, _ = _on_own_data(_item(example, example.gold))
+    prepared, _ = on_own_data(_item(example, example.gold))
     facts = facts_of(prepared.schema, prepared.tree, parse.parsed(sql, prepared.schema))
     try:
         if any(oracle.decisive and oracle.opinion(sql).disagreement for oracle in prepared.oracles):
@@ -128,7 +128,7 @@ def main(count: int) -> None:
     accepted: Counter[str] = Counter()
     for source, example in items(root, count):
         try:
-            prepared, _ = _on_own_data(_item(example, example.gold))
+            prepared, _ = on_own_data(_item(example, example.gold))
         except GoldError:
             continue
         if prepared.tree is None or score(example, example.gold)["execution"].value is None:

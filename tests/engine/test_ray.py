@@ -40,9 +40,8 @@ SAVING = {"save_every_steps": 5}
 
 def start(job: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.engine.ray_driver", str(job), json.dumps(options)]
-    events = (job.parent / "events.jsonl").open("a")
-    errors = (job.parent / "errors.log").open("a")
-    return subprocess.Popen(command, stdout=events, stderr=errors, text=True, start_new_session=True)
+    with (job.parent / "events.jsonl").open("a") as events, (job.parent / "errors.log").open("a") as errors:
+        return subprocess.Popen(command, stdout=events, stderr=errors, text=True, start_new_session=True)
 
 
 def finish(driver: subprocess.Popen[str], job: Path) -> None:
@@ -62,8 +61,8 @@ def wait(reached: Callable[[], bool], driver: subprocess.Popen[str], job: Path) 
         time.sleep(0.05)
 
 
-def ray_processes(driver: subprocess.Popen[str], title: str) -> list[int]:
-    """Process ids under the driver's session whose title matches: Ray's workers name what they run."""
+def ray_processes(title: str) -> list[int]:
+    """Ids of the processes whose title matches: Ray's workers name what they run."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -71,7 +70,7 @@ def ray_processes(driver: subprocess.Popen[str], title: str) -> list[int]:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:  # it has just ended
                 continue
-            if re.search(title, line) and os.getsid(int(entry.name)) != os.getsid(0):
+            if re.search(title, line):
                 found.append(int(entry.name))
     return found
 
@@ -107,15 +106,14 @@ def test_a_killed_worker_and_a_killed_driver_lose_nothing(write_job: WriteJob) -
 
     driver = start(job)
     wait(lambda: saved() >= 5, driver, job)
-    (worker,) = ray_processes(driver, r"^ray::train_here")
+    (worker,) = ray_processes(r"^ray::train_here")
     os.kill(worker, signal.SIGKILL)
     wait(lambda: len([e for e in events(job) if e["event"] == "started"]) == 2, driver, job)
-    assert events(job)[-1].get("step", 0) >= 5 or saved() >= 5
     at = saved()
     wait(lambda: saved() > at, driver, job)
     driver.kill()
     driver.wait()
-    wait_gone(driver)
+    wait_gone()
     assert not (run_dir / "trained.json").exists()
     finish(start(job), job)
     starts = [event["step"] for event in events(job) if event["event"] == "started"]
@@ -125,9 +123,9 @@ def test_a_killed_worker_and_a_killed_driver_lose_nothing(write_job: WriteJob) -
     assert [row["step"] for row in log_of(run_dir)] == list(range(1, 101))
 
 
-def wait_gone(driver: subprocess.Popen[str]) -> None:
+def wait_gone() -> None:
     deadline = time.monotonic() + 60
-    while ray_processes(driver, r"^ray::(train_here|fit_here|RayTrainWorker)"):
+    while ray_processes(r"^ray::(train_here|fit_here|RayTrainWorker)"):
         assert time.monotonic() < deadline, "Ray's workers outlive their killed driver"
         time.sleep(0.5)
 
@@ -147,14 +145,14 @@ def test_a_torch_trainer_of_two_workers_survives_the_death_of_one_and_of_the_dri
         return [event["step"] for event in events(job) if event["event"] == kind]
 
     wait(lambda: bool(list((tmp_path / "storage" / "train" / "run").glob("checkpoint*"))), driver, job)
-    victims = ray_processes(driver, r"^ray::RayTrainWorker")
+    victims = ray_processes(r"^ray::RayTrainWorker")
     assert len(victims) == 2
     os.kill(victims[-1], signal.SIGKILL)
     wait(lambda: len(steps("started")) == 2, driver, job)
     assert steps("started")[1] >= 5
     driver.kill()
     driver.wait()
-    wait_gone(driver)
+    wait_gone()
     finish(start(job, **options), job)
     assert steps("started")[-1] >= 5
     one, two = log_of(whole.parent / "run"), log_of(job.parent / "run")

@@ -30,6 +30,7 @@ from ray.util.queue import Queue
 from harness.engine import EngineOptions, node
 from harness.engine.placement import Placement, joined, placement, shares
 from harness.engine.storage import Storage
+from harness.models import REMOTE_CODE, remote_code_allowed
 from harness.store import Run, append_lines, read_lines, write_json
 
 Tell = Callable[[dict[str, Any]], None]
@@ -101,7 +102,9 @@ class RayEngine:
         if ray.is_initialized():
             return
         on_sigterm = signal.getsignal(signal.SIGTERM)
-        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if remote_code_allowed():  # other machines do not inherit what the command line allowed here
+            quiet["runtime_env"] = {"env_vars": {REMOTE_CODE: os.environ[REMOTE_CODE]}}
         if os.environ.get("RAY_ADDRESS"):
             ray.init(os.environ["RAY_ADDRESS"], **quiet)
         else:

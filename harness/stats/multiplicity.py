@@ -166,8 +166,8 @@ def _tail(statistics: FloatArray, alternative: Alternative) -> FloatArray:
 def _row_statistics(matrix: FloatArray, codes: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
     from scipy.stats import t
 
+    errors = np.array([cluster_error(row, codes) for row in matrix])  # first: it refuses what has no items
     means = matrix.mean(axis=1)
-    errors = np.array([cluster_error(row, codes) for row in matrix])
     statistics = np.zeros(len(matrix))
     degrees = int(codes.max())
     for place, row in enumerate(matrix):

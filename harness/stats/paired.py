@@ -118,12 +118,15 @@ def tango_p_value(b: int, c: int, n: int, difference: float) -> tuple[float, flo
     """(p of "the true difference is at least `difference`", p of "it is at most"): one-sided score tests of Tango 1998.
 
     They agree with tango_interval: the first is below alpha/2 exactly when the upper limit is below `difference`.
+    (1, 1) at n = 0.
     """
     from scipy.stats import norm
 
     wins, losses, total = _table(b, c, n)
     if not -1.0 < difference < 1.0:
         raise ValueError(f"a difference of proportions to test is strictly between -1 and 1, got {difference}")
+    if total == 0:
+        return 1.0, 1.0
     z = tango_z(wins, losses, total, difference)
     return float(norm.cdf(z)), float(norm.sf(z))
 

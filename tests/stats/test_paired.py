@@ -61,6 +61,7 @@ def test_tango_handles_full_and_empty_tables() -> None:
     assert stats.tango_interval(10, 0, 10)[1] == 1.0
     assert stats.tango_interval(0, 10, 10)[0] == -1.0
     assert stats.tango_interval(0, 0, 0) == (-1.0, 1.0)
+    assert stats.tango_p_value(0, 0, 0, 0.1) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(("b", "c", "n"), TABLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,13 @@ def test_the_best_set_keeps_each_of_six_equal_runs_at_its_level() -> None:
         rows = [((item + generator.normal(0, 0.2, 150)) < 0.6).astype(float) for _ in range(6)]
         kept += len(stats.best_set(rows, draws=2000).members)
     assert kept / 1200 >= 0.93  # 95 % less the noise of 200 trials
+
+
+@pytest.mark.parametrize("compare", [stats.max_t, stats.best_set, stats.bootstrap_optimism])
+@pytest.mark.parametrize("rows", [[[], []], [[None, 1.0], [1.0, None]], [[1.0], [0.0]]])
+def test_rows_that_share_no_two_graded_items_are_refused(compare: Any, rows: list[list[float | None]]) -> None:
+    with pytest.raises(ValueError, match=r"two .*clusters"):
+        compare(rows)
 
 
 def test_winners_curse_of_twelve_equal_runs_is_5_8_points() -> None:

@@ -102,16 +102,25 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
         split=chosen,
         scorer=chosen_scorer,
         items=tuple(items),
-        versions=run_versions(run),
+        versions=run_versions(run, chosen_scorer),
         setting={**{key: getattr(run.spec, key) for key in SETTING}, "device": sweep.info.get("device", "")},
     )
 
 
-def run_versions(run: Run) -> dict[str, str]:
-    """The certificate parts: what sweep.json recorded for all runs, overruled by the run's spec.json. {} when none."""
-    shared = Sweep(run.folder.parent).info.get("versions") or {}
+def run_versions(run: Run, scorer: str = "") -> dict[str, str]:
+    """The certificate parts: what sweep.json recorded for all runs, overruled by the run's spec.json. {} when none.
+
+    Where a judge scored, its part is the column, the rubric, when it is asked, and the model snapshots that answered.
+    """
+    sweep = Sweep(run.folder.parent)
+    shared = sweep.info.get("versions") or {}
     own = read_json(run.folder / "spec.json").get("versions") or {}
-    return {str(part): str(version) for part, version in {**shared, **own}.items()}
+    found = {str(part): str(version) for part, version in {**shared, **own}.items()}
+    if not scorer.startswith("judge:"):
+        return found
+    asked = ((sweep.hosted() or {}).get("roles") or {}).get("judge") or {}
+    parts = [scorer, asked.get("rubric", ""), asked.get("when", ""), *sorted(asked.get("snapshots", []))]
+    return {**found, "judge": " ".join(str(part) for part in parts if part) if asked else ""}
 
 
 def _secondary_outcome(value: float | None, primary_outcome: str) -> str:

@@ -292,6 +292,7 @@ def compare(
 def bless(
     run: Annotated[Path, typer.Argument(help="results/<sweep>/<run>")],
     output: Annotated[Path | None, typer.Option(help="default: results/baselines/<task>.json")] = None,
+    scorer: Annotated[str | None, typer.Option(help="another than the task's primary one, such as judge:MODEL")] = None,
     note: str = "",
     replace: bool = False,
 ) -> None:
@@ -299,7 +300,7 @@ def bless(
     from harness.baseline import bless as blessed
     from harness.candidate import run_items
 
-    items = run_items(run)
+    items = run_items(run, scorer=scorer)
     place = output or Path("results", "baselines", f"{items.task}.json")
     typer.echo(
         f"baseline: {blessed(items, place, note=note, replace=replace)} ({len(items.items)} {items.split} items)"

@@ -18,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from harness.gate import Evaluate, Verdict
+    from harness.gate_policy import Population
 
 
 class AssertNoRegression(Protocol):
@@ -31,16 +32,19 @@ class AssertNoRegression(Protocol):
         margin: float = 0.02,
         baseline: str | Path | None = None,
         policy: str | Path | None = None,
+        generalise_to: Population = "clusters",
         until_decided: bool = False,
     ) -> Verdict: ...
 
 
 @pytest.fixture(scope="session")
-def gate_evaluate() -> Evaluate:
-    """How a checkpoint's items are got: from a finished run, else by sampling and scoring it."""
+def gate_evaluate(pytestconfig: pytest.Config) -> Evaluate:
+    """How a checkpoint's items are got: from a finished run, else by sampling and scoring it, kept in results/gates/."""
+    from functools import partial
+
     from harness.candidate import evaluate
 
-    return evaluate
+    return partial(evaluate, results=pytestconfig.rootpath / "results")
 
 
 @pytest.fixture
@@ -54,6 +58,7 @@ def assert_no_regression(request: pytest.FixtureRequest, gate_evaluate: Evaluate
         margin: float = 0.02,
         baseline: str | Path | None = None,
         policy: str | Path | None = None,
+        generalise_to: Population = "clusters",
         until_decided: bool = False,
     ) -> Verdict:
         from harness.core import UserError
@@ -67,7 +72,7 @@ def assert_no_regression(request: pytest.FixtureRequest, gate_evaluate: Evaluate
                 rules = load_policy(root / policy)
             else:
                 place = root / (baseline or Path("results", "baselines", f"{task}.json"))
-                rules = single_check_policy(task, place, margin)
+                rules = single_check_policy(task, place, margin, generalise_to=generalise_to)
             verdict = run_gate(str(checkpoint), rules, gate_evaluate, until_decided=until_decided)
         except UserError as error:
             pytest.fail(f"the gate cannot be asked: {error}", pytrace=False)

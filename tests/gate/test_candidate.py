@@ -14,7 +14,7 @@ from harness.compare_formats import load_items
 from harness.core import Base, Full, RunSpec, Training, UserError, to_json
 from harness.gate import run_gate
 from harness.gate_policy import single_check_policy
-from harness.store import append_lines, write_json
+from harness.store import Run, append_lines, write_json
 from tests.gate.material import VERSIONS, item_set
 
 SPECS = {
@@ -117,3 +117,18 @@ def test_what_a_run_has_not_answered_its_checkpoint_is_asked(tmp_path: Path, mon
     evaluate(str(folder / "full"), item_set(["right"]), ["test-0", "another"])
     evaluate(str(folder / "full"), item_set([], task="math"), ["math-0"])
     assert asked == [str(folder / "full" / "checkpoint")] * 2
+
+
+def test_scores_by_a_judge_carry_the_judges_version(tmp_path: Path) -> None:
+    folder = sweep(tmp_path / "s", {"full": ["right", "wrong"]})
+    rows = [
+        {**row, "scores": {**row["scores"], "judge:m": row["scores"]["strict"]}}
+        for row in Run(folder / "full").scores()
+    ]
+    (folder / "full" / "scores.jsonl").unlink()
+    append_lines(folder / "full" / "scores.jsonl", rows)
+    assert run_items(folder / "full", scorer="judge:m").versions["judge"] == "", "unknown, so no gate can pass on it"
+    judge = {"rubric": "correct@2", "when": "always", "snapshots": ["m-2026-01"]}
+    write_json(folder / "hosted.json", {"roles": {"judge": judge}})
+    assert run_items(folder / "full", scorer="judge:m").versions["judge"] == "judge:m correct@2 always m-2026-01"
+    assert "judge" not in run_items(folder / "full").versions

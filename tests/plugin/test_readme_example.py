@@ -78,6 +78,20 @@ def test_the_readme_s_own_test_passes_against_the_installed_package(installed: P
     assert "1 passed" in out
 
 
+def test_the_command_lists_and_scores_the_installed_task(installed: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [("1", "It is 2024-05-31."), ("2", "It is 2024-05-30.")]
+    pairs.write_text(
+        "\n".join(json.dumps({"id": key, "gold": "2024-05-31", "prediction": reply}) for key, reply in rows)
+    )
+    command = ("-c", "from harness.cli import main; main()")
+    assert "iso_dates" in run(installed, *command, "tasks")
+    scored = [
+        json.loads(line) for line in run(installed, *command, "score", "iso_dates", "--input", str(pairs)).splitlines()
+    ]
+    assert [row["scores"]["exact"] for row in scored] == [1.0, 0.0]
+
+
 def test_without_the_installed_package_the_task_is_unknown(tmp_path: Path) -> None:
     probe = "from harness.registry import task_names; print(' '.join(task_names()))"
     assert "iso_dates" not in run(tmp_path, "-c", probe).split()

@@ -43,6 +43,7 @@ from tasks.math.values import (
 )
 
 State = Literal["equal", "different", "undecided"]
+MAX_COMPARED_ITEMS = 40  # repeats are looked for in no longer list: every pair is compared
 _UNIT_LETTERS = frozenset(["m", "g", "s", "h", "L", "l", "N", "J", "W", "V", "K", "C", "F", "A"])
 
 
@@ -186,30 +187,28 @@ def _matched(
 ) -> Verdict:
     """Every gold item has its own equal item in the prediction and none is left over."""
     left = list(prediction)
-    undecided: Verdict | None = None
     for item in gold:
-        verdicts = [(other, same(item, other)) for other in left]
-        match = next((other for other, verdict in verdicts if verdict.state == "equal"), None)
-        if match is not None:
-            left.remove(match)
-            continue
-        undecided = next((v for _, v in verdicts if v.state == "undecided"), None)
-        if undecided is None:
+        for other in left:
+            verdict = same(item, other)
+            if verdict.state == "undecided":
+                return verdict  # at once: each such pair may have cost the child's whole time
+            if verdict.state == "equal":
+                left.remove(other)
+                break
+        else:
             return _different("an item is missing")
-    if undecided is not None:
-        return undecided
     return _different("an item too many") if left else EQUAL
 
 
 def _in_order(gold: Iterable[Value], prediction: Iterable[Value]) -> Verdict:
-    worst = EQUAL
+    undecided: Verdict | None = None
     for item, other in zip(gold, prediction, strict=True):
         verdict = compare(item, other)
-        if verdict.state == "different":
+        if verdict.state == "different" or (verdict.state == "undecided" and undecided is not None):
             return verdict
         if verdict.state == "undecided":
-            worst = verdict
-    return worst
+            undecided = verdict
+    return undecided or EQUAL
 
 
 def _compare_collections(gold: Value, prediction: Value) -> Verdict:
@@ -241,10 +240,13 @@ def _compare_collections(gold: Value, prediction: Value) -> Verdict:
 
 def _distinct(items: tuple[Value, ...]) -> tuple[Value, ...]:
     kept: list[Value] = []
-    for item in items:
-        if not any(compare(item, other).state == "equal" for other in kept):
+    for item in items if len(items) <= MAX_COMPARED_ITEMS else ():
+        states = {compare(item, other).state for other in kept}
+        if "undecided" in states:
+            return items
+        if "equal" not in states:
             kept.append(item)
-    return tuple(kept)
+    return tuple(kept) or items
 
 
 def _assigned(values: Collection) -> list[Value] | None:

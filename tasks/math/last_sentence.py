@@ -77,7 +77,7 @@ def last_value(body: str, *, allow_bare: bool) -> Extraction:
         return nothing("no_answer")
     start = body.index(stripped[0])
     one_line = stripped.replace("\n", " ") if _FORMULA.fullmatch(stripped[:1000]) else stripped
-    if allow_bare and "\n" not in one_line and len(one_line) <= 300 and not _is_prose(one_line):
+    if allow_bare and "\n" not in one_line and len(one_line) <= MAX_ANSWER and not _is_prose(one_line):
         return _bare(one_line, (start, start + len(stripped)))
     return _from_sentences(EMPHASIS.sub(lambda mark: " " * len(mark[0]), body))
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from tasks.math.algebra import Algebra, TooLargeError, UndefinedError
 from tasks.math.numeric import real_value
 from tasks.math.regions import side_gap, solved_region
-from tasks.math.signs import letters
+from tasks.math.signs import letters, parts_of
 from tasks.math.values import (
     Apply,
     Bracketed,
@@ -67,6 +67,8 @@ def stated_value(value: Relation | Chain) -> Value | None:
         return value.right  # (x+1)^2 = x^2 + 2x + 1
     if letters(value.right):
         return None
+    if value.right == Number(Fraction(0)) and _has_numbers(value.left) and not _is_applied(value.left):
+        return None  # 5x - 7y + 4 = 0 is an equation
     if _is_applied(value.left) or len(letters(value.left)) > 1:
         return value.right  # f(3) = 7, AB = 7, x + y = 7
     return _solution(value)
@@ -120,6 +122,11 @@ def _is_applied(value: Value) -> bool:
         and isinstance(value.factors[0], Variable)
         and isinstance(value.factors[1], Variable | Number)
     )
+
+
+def _has_numbers(value: Value) -> bool:
+    number = isinstance(value, Number) and abs(value.value) != 1
+    return number or any(_has_numbers(part) for part in parts_of(value))
 
 
 def _is_identity(value: Relation) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from harness.sandbox import Killed, RemoteError, Worker
 from tasks.math.values import Apply, Constant, Expression, Number, PlusMinus, Power, Product, Sum, Variable
 
-TIMEOUT_S = 8.0  # of the clock, for a machine with other work; the child ends itself after 1.2 s of processor time
+TIMEOUT_S = 8.0  # of the clock, for a machine with other work; the child ends itself after 0.8 s of processor time
 MEMORY_BYTES = 2 << 30
 _workers: dict[int, Worker] = {}
 _lock = threading.Lock()

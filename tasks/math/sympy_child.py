@@ -14,7 +14,7 @@ import sympy  # type: ignore[import-untyped]
 from tasks.math.numeric import POINTS, variable_value
 
 _DIGITS = 50
-CPU_S = 1.2
+CPU_S = 0.8
 
 
 class OutOfTimeError(BaseException):

@@ -33,7 +33,7 @@ from tasks.sql.mock import child_report, child_tables
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Opinion, Oracle
 from tasks.sql.prepare import on_duckdb, on_own_data, prepared_item
-from tasks.sql.witness import Shrinker
+from tasks.sql.witness import Shrinker, small_enough
 
 EXECUTION_SCORERS = ("execution", "execution_strict", "bird_ex", "test_suite", "spider2")
 PARSE_SCORERS = ("exact_match", "component_match")
@@ -156,9 +156,9 @@ def _ready(key: str, item: Mapping[str, Any]) -> Prepared | GoldError:
 def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
     try:
         own = item.get("database") or item.get("data")
-        if own and str(item.get("dialect") or "sqlite") == "sqlite":
-            on_own_data(item)
-        else:
+        native = own and str(item.get("dialect") or "sqlite") == "sqlite"
+        fixed = native and any(oracle.decisive for oracle in on_own_data(item)[0].oracles)
+        if not fixed:
             prepared_item({**item, "cache": None})
     except GoldError as problem:
         return {"problem": str(problem)}
@@ -255,7 +255,7 @@ def _refuted(prepared: Prepared, sql: str, against: list[tuple[Oracle, Opinion]]
     generated = [pair for pair in against if pair[0].tier != "data" and pair[0].decisive]
     oracle, opinion = (generated or against)[0]
     tiers = sorted({o.tier for o, _ in against})
-    witness = _witness(prepared, sql, oracle, opinion) if generated else _results(oracle, opinion.result)
+    witness = _witness(prepared, sql, oracle, opinion)
     return _verdict(0.0, why, answer=sql, kind=str(opinion.disagreement), refuted_on=tiers, witness=witness)
 
 
@@ -263,7 +263,8 @@ def _witness(prepared: Prepared, sql: str, oracle: Oracle, opinion: Opinion) -> 
     """Shrunk rows and both results on them. The oracle's own database is copied first: other predictions need it."""
     if isinstance(oracle.database, DuckDatabase):
         return {"tables": oracle.database.shown(), **_results(oracle, opinion.result)}
-    if not isinstance(oracle.database, Database):
+    own = oracle.tier == "data"
+    if not isinstance(oracle.database, Database) or (own and not small_enough(oracle.database, prepared.schema)):
         return _results(oracle, opinion.result)
     copy = oracle.database.copy()
     shrinker = Shrinker(copy, prepared.schema, prepared.gold, sql, oracle.tier)
@@ -271,7 +272,7 @@ def _witness(prepared: Prepared, sql: str, oracle: Oracle, opinion: Opinion) -> 
     tables = shrinker.rows()
     shown = _results(oracle, opinion.result) if left is None else _results(left[0], left[1].result)
     copy.close()
-    return {"tables": tables, **shown}
+    return shown if tables is None else {"tables": tables, **shown}
 
 
 def _strict(execution: Verdict, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:

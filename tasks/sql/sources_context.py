@@ -3,8 +3,9 @@
 b-mc2/sql-create-context (https://huggingface.co/datasets/b-mc2/sql-create-context, CC BY 4.0) holds question, context
 (CREATE TABLE text) and answer, made from WikiSQL and Spider. Read are train.jsonl and dev.jsonl (as in
 `TUNEBENCH_DATA`), or the hub's one JSON file. Golds keep the double-quoted string literals of the original, which
-SQLite reads as text where no column has that name. The revision is the hash of the files' content, so another upload
-on the hub is another revision.
+SQLite reads as text where no column has that name. The revision is the hash of the files' content, behind the hub's commit
+when they come from there; the hub's newest commit is taken, because none is known here to be the right one, so another
+upload is another revision and no run is continued with it.
 
 No schema crosses splits. Linked, and so kept together, are rows with the same context (compared without case and
 blanks), the same original database (`ref`, where a row has one), or, for rows without `ref`, the same set of table
@@ -53,7 +54,8 @@ def load(request: DataRequest) -> Dataset:
     rows = {path: read_examples(_rows(path), path.name, example, broken) for path in files}
     tests = [e for path, made in rows.items() if path.stem in ("dev", "test", "validation") for e in made]
     others = [e for path, made in rows.items() if path.stem not in ("dev", "test", "validation") for e in made]
-    source = Source(name="create-context", revision=content_hash(files), licence="CC BY 4.0", split_rule=RULE)
+    commit = f"{folder.name[:12]}-" if folder.parent.name == "snapshots" else ""  # of the hub
+    source = Source(name="create-context", revision=commit + content_hash(files), licence="CC BY 4.0", split_rule=RULE)
     return assembled(source, _divided(others, tests), broken, request)
 
 

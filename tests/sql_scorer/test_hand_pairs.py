@@ -31,6 +31,11 @@ def test_the_corpus_is_large_and_has_both_kinds() -> None:
     assert len({each.name for each in pairs}) == len(pairs)
 
 
+def test_with_a_bare_schema_no_verdict_of_a_sample_is_wrong() -> None:
+    assert misjudged(hand_pairs()[::4], with_data=False) == []
+
+
+@pytest.mark.slow
 def test_with_a_bare_schema_no_verdict_is_wrong() -> None:
     assert misjudged(hand_pairs(), with_data=False) == []
 

@@ -25,7 +25,7 @@ READY = $(VENV)/.ready-$(DEVICE)
 # configured index, else from PyTorch's own. The pinned list is then content with it.
 CPU_TORCH = $(VENV)/bin/pip install --quiet --no-compile --no-deps $(PIP_ARGS) torch==$$(sed -n 's/^torch==//p' requirements/cpu.txt)+cpu
 
-.PHONY: help setup sweep plan ray-demo gpu-bench test test-slow lint certify gate audit-judge judge-demo doctor clean
+.PHONY: help setup sweep plan ray-demo gpu-bench test test-slow lint certify data gate audit-judge judge-demo doctor clean
 help:
 	@echo "make sweep TASK=sql     train, sample, score and report (MODEL= DATA= METHODS= RANKS= LRS= SEEDS= JUDGE= ...)"
 	@echo "make plan TASK=sql      what a sweep would run and cost"
@@ -33,6 +33,7 @@ help:
 	@echo "make gpu-bench          on a GPU: the default sweep, a 7B-shaped model's speed, memory against the estimate, TRL beside"
 	@echo "make test               lint, types and the quick tests;   make test-slow: real training and engines too"
 	@echo "make certify TASK=sql   can this evaluation judge? (also runs at the start of a sweep)"
+	@echo "make data TASK=sql      what is wrong with the data? (DATA= DATA_PATH= OUT= CLEAN=1: also a cleaned copy)"
 	@echo "make gate CHECKPOINT=... TASK=sql   is it worse than results/baselines/sql.json? (BASELINE= MARGIN=)"
 	@echo "make audit-judge TASK=sql JUDGE=gpt-4o RUN=results/...   may this judge be believed?   make judge-demo: without a key"
 	@echo "make setup | doctor     the environment, and what it lacks (DEVICE=cpu|cuda, found: $(DEVICE))"
@@ -85,6 +86,10 @@ test-slow: lint
 
 certify: setup
 	$(VENV)/bin/harness certify $(TASK) $(call flag,DATA,data) $(call flag,DATA_PATH,data-path)
+
+data: setup
+	$(VENV)/bin/harness data $(TASK) $(call flag,DATA,data) $(call flag,DATA_PATH,data-path) $(call flag,MODEL,model) \
+	  $(call flag,MAX_LENGTH,max-length) $(call flag,OUT,output) $(if $(CLEAN),--clean) $(if $(OFFLINE),--offline)
 
 gate: setup
 	$(VENV)/bin/harness gate $(CHECKPOINT) --task $(TASK) --baseline $(or $(BASELINE),results/baselines/$(TASK).json) $(call flag,MARGIN,margin)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli_data import add_data
 from harness.cli_judges import add_verbs, with_judge
 
 if TYPE_CHECKING:
@@ -376,6 +377,7 @@ def doctor(
     raise typer.Exit(examine([device or found_device(), *(["--start-engine"] if start_engine else [])]))
 
 
+add_data(app)
 add_verbs(app)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ class BrokenRow:
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Three disjoint splits of one pinned source. `unusable` maps an example id to why its gold cannot judge;
-    those items stay outside every denominator."""
+    those items stay outside every denominator. `removed` maps a training item to why a clean run leaves it out."""
 
     name: str
     revision: str
@@ -82,6 +83,7 @@ class Dataset:
     test: tuple[Example, ...]
     broken: tuple[BrokenRow, ...] = ()
     unusable: Mapping[str, str] = field(default_factory=dict)
+    removed: Mapping[str, str] = field(default_factory=dict)
 
     def split(self, name: Split) -> tuple[Example, ...]:
         """The examples of one split, unusable ones included."""
@@ -151,6 +153,49 @@ class Mutant:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """Why a gold may be wrong. `kind` groups doubts; a `certain` one is wrong whatever was meant, so cleaning acts on it."""
+
+    kind: str
+    seen: str
+    certain: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """What data curation compares of one example, in the task's own normal forms; an empty text compares nothing.
+
+    `text` is what differs from item to item in the input (the question), `context` what items share (a schema). Equal
+    `answer` texts are the same gold. `template` is gold with its names and values masked. `meaning` is what two splits
+    should not share beside an input (a representation; nothing for a number). `parts` are (kind, name) pairs whose
+    balance is counted: classes, slots, clauses.
+    """
+
+    text: str
+    answer: str
+    context: str = ""
+    template: str = ""
+    meaning: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+
+_VALUES = re.compile(r"""\d[\d.,:/-]*|'[^']*'|"[^"]*"|\[[^\[\]]*\]""")
+
+
+def masked_values(text: str) -> str:
+    """`text` on one line in lower case, with a # for each number and quoted or bracketed value."""
+    return " ".join(_VALUES.sub("#", text.casefold()).split())
+
+
+def plain_anatomy(example: Example) -> Anatomy:
+    """The anatomy of an example of any task: its input texts, and gold without case and extra blanks."""
+    text = " ".join(value for _, value in sorted(example.inputs.items()) if isinstance(value, str))
+    answer = " ".join(example.gold.casefold().split())
+    return Anatomy(text=text, answer=answer, template=masked_values(example.gold))
+
+
 PromptFunction = Callable[[Mapping[str, Any]], Sequence[Message]]
 ScoreFunction = Callable[[Example, str], Mapping[str, Score]]
 
@@ -176,7 +221,9 @@ class Task:
     deterministic and takes hostile text: a bad answer is a low score with a reason, an exception is a bug.
     `unparsed_reasons` are the `why` words that mean "no answer could be read" (a format failure).
     `pair(row)` turns one line of `harness score` input (id, gold, and what the scorers need) into an Example and
-    raises ValueError saying which key is wrong. `tables` is for tasks whose items stand on tables.
+    raises ValueError saying which key is wrong. `tables` is for tasks whose items stand on tables. `anatomy` is what data
+    curation compares, `row` a line that the task's own source `jsonl` reads back as the same example (None: the task has
+    no such source, and no cleaned copy).
     """
 
     name: str
@@ -195,6 +242,8 @@ class Task:
     score_timeout_s: float = 30.0
     judge_context: Callable[[Example], str] = lambda example: ""
     tables: TableChecks | None = None
+    anatomy: Callable[[Example], Anatomy] = plain_anatomy
+    row: Callable[[Example], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         if not self.scorers:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core import Example, Task
+from tasks.functional.anatomy import anatomy, row
 from tasks.functional.load import example_from_row, gold_error, load
 from tasks.functional.mutants import mutants
 from tasks.functional.prompts import PROMPTS
@@ -44,4 +45,6 @@ task = Task(
     unparsed_reasons=UNPARSED_REASONS,
     max_new_tokens=128,
     judge_context=lambda example: f"Text: {example.inputs.get('text', '')}",
+    anatomy=anatomy,
+    row=row,
 )

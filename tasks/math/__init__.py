@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from harness.core import Example, Task
+from tasks.math.anatomy import anatomy, row
 from tasks.math.data import load
 from tasks.math.mutants import mutants
 from tasks.math.prompts import PROMPTS
@@ -38,6 +39,8 @@ task = Task(
     unparsed_reasons=UNPARSED,
     max_new_tokens=192,
     judge_context=_judge_context,
+    anatomy=anatomy,
+    row=row,
 )
 
 __all__ = ["task"]

@@ -6,7 +6,8 @@ Lightman et al. 2023, arXiv 2305.20050), pinned:
 - gsm8k    openai/gsm8k @ 740312add88f781978c0658806c59bc2815b9866, configuration "main"
 - math     EleutherAI/hendrycks_math @ 21a5633873b6a120296cce3e2df9d5550074f4a3, seven subjects
 - math500  HuggingFaceH4/MATH-500 @ 6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be
-- jsonl    rows with question and answer (an answer, or a solution with #### or \\boxed{}), optionally split and tags
+- jsonl    rows with question and answer (an answer, or a solution with #### or \\boxed{}), optionally id, split,
+           cluster and tags
 - builtin  generate.py
 
 Folders are read as published (JSON lines or parquet; `math` also as the original tree of JSON files). Validation is a
@@ -180,7 +181,7 @@ def _example(source: str, row: Mapping[str, Any]) -> Example:
     if wanted == "any":  # a bare answer is trained in the GSM8K form
         target, wanted = f"#### {answer}", "hash"
     return Example(
-        id=f"{source}-{digest(question, 12)}",
+        id=str(row["id"]) if source == "jsonl" and row.get("id") else f"{source}-{digest(question, 12)}",
         inputs={"question": question.strip(), "format": wanted},
         gold=target,
         meta={"answer": answer, "format": wanted, "source": source},

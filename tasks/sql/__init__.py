@@ -9,6 +9,7 @@ from __future__ import annotations
 from harness.core import DataRequest, Dataset, Example, TableChecks, Task
 from tasks.sql import mock
 from tasks.sql import score as scoring  # a module: `from ... import score` would hide it behind the function
+from tasks.sql.anatomy import anatomy, row
 from tasks.sql.prompts import PROMPTS
 
 
@@ -40,4 +41,6 @@ task = Task(
     max_new_tokens=112,
     judge_context=judge_context,
     tables=TableChecks(schema=mock.tables_of, report=mock.mock_report),
+    anatomy=anatomy,
+    row=row,
 )

@@ -7,9 +7,11 @@
 | schema or database | DDL text, or a SQLite file's path, relative to the .jsonl file (one is needed) |
 | data | INSERT statements for `schema` |
 | gold_alternatives, or alternatives | a list of other right queries |
+| shown_schema | the schema as the prompt shows it (default: `schema`) |
 | dialect | sqlite (default), postgres, mysql, ... |
 | evidence | a hint that the prompt shows |
 | id, db_id, split | an id; what items belong together; train, validation (or dev) or test |
+| tags | a list of texts, the slices of the report |
 
 Splits: a row's `split`, else its file's name, else by whole schemas (`db_id`, database, or schema text) with a stable
 hash: 15 % validation, 15 % test. With fewer than five schemas that cannot be done: then items are divided by a stable
@@ -97,7 +99,11 @@ def _example(row: Mapping[str, Any], file: Path) -> Example:
     if not (isinstance(others, list) and all(isinstance(other, str) and other.strip() for other in others)):
         raise ValueError(f"'gold_alternatives' must be a list of non-empty texts, got {others!r}")
     name = str(row.get("db_id") or meta.get("database") or digest(str(meta["schema"]), 12))
-    inputs = {"question": question, "schema": meta["schema"]}
+    shown = text_of(row, "shown_schema") if row.get("shown_schema") is not None else meta["schema"]
+    tags = row.get("tags", [])
+    if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+        raise ValueError(f"'tags' must be a list of texts, got {tags!r}")
+    inputs = {"question": question, "schema": shown}
     if isinstance(row.get("evidence"), str) and row["evidence"].strip():
         inputs["evidence"] = row["evidence"].strip()
     return Example(
@@ -106,6 +112,7 @@ def _example(row: Mapping[str, Any], file: Path) -> Example:
         gold=gold,
         meta={"dialect": "sqlite", **meta, "gold_alternatives": list(others)},
         cluster=name,
+        tags=tuple(tags),
     )
 
 

@@ -62,6 +62,7 @@ def sweep(
     prompt_styles: Text = None,
     seeds: Text = None,
     train_size: Text = None,
+    curation: Annotated[str | None, typer.Option(help="raw, clean, or both: what `harness data` would remove")] = None,
     validation_size: Whole = None,
     test_size: Whole = None,
     few_shot: Text = None,
@@ -98,6 +99,7 @@ def sweep(
         "ranks": _list(ranks), "alpha": _list(alpha), "dropout": _list(dropout), "targets": _list(targets),
         "schedule": _list(schedule), "epochs": _list(epochs), "batch_size": _list(batch_size),
         "prompt_styles": _list(prompt_styles), "seeds": _list(seeds), "train_size": _list(train_size),
+        "curation": _list(curation),
         "validation_size": validation_size, "test_size": test_size, "few_shot": _list(few_shot), "max_length": max_length,
         "hosted_few_shot": _list(hosted_few_shot),
     }  # fmt: skip

@@ -22,6 +22,7 @@ Outcome = Literal["right", "wrong", "unparsed", "truncated", "unscored"]
 OUTCOMES: tuple[Outcome, ...] = ("right", "wrong", "unparsed", "truncated", "unscored")
 Finish = Literal["stop", "length", "error"]
 Schedule = Literal["cosine", "linear", "constant"]
+Curation = Literal["raw", "clean"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -367,7 +368,7 @@ class RunSpec:
     prompt_style: str = "instruct"
     seed: int = 0
     train_size: int | None = None
-    curation: Literal["raw", "clean"] = "raw"
+    curation: Curation = "raw"
     few_shot: int = 0
 
     def __post_init__(self) -> None:

@@ -16,12 +16,24 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.core import ALL_LINEAR, Base, Full, Lora, Method, RunSpec, Schedule, Training, UserError, hosted_name
+from harness.core import (
+    ALL_LINEAR,
+    Base,
+    Curation,
+    Full,
+    Lora,
+    Method,
+    RunSpec,
+    Schedule,
+    Training,
+    UserError,
+    hosted_name,
+)
 
 METHODS = ("base", "lora", "full")
 NEVER_EMPTY = (
     "models", "methods", "alpha", "dropout", "targets", "schedule", "epochs", "batch_size", "prompt_styles", "seeds",
-    "train_size", "few_shot",
+    "train_size", "curation", "few_shot",
 )  # fmt: skip
 TARGET_GROUPS = {"all": ALL_LINEAR, "attention": ALL_LINEAR[:4], "mlp": ALL_LINEAR[4:]}
 PRESETS = ("quick", "standard", "llama2")
@@ -29,8 +41,9 @@ PRESETS = ("quick", "standard", "llama2")
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """What a sweep varies. Lists are axes. An `alpha` is a number, or "2x" for twice the rank; one of `targets` is a set of
-    modules. The sizes of the splits and `max_length` belong to the whole sweep.
+    """What a sweep varies. Lists are axes. An `alpha` is a number, or "2x" for twice the rank; one of `targets` is a set
+    of modules. `curation` is raw, clean, or both: clean leaves out what harness/curate would. The sizes of the splits
+    and `max_length` belong to the whole sweep.
 
     A hosted model (`openai:gpt-4o`) is one base row a prompt style and number of shots; `hosted_few_shot` are its
     numbers of shots where they are not those of `few_shot`.
@@ -52,6 +65,7 @@ class Axes:
     prompt_styles: tuple[str, ...] = ("instruct",)
     seeds: tuple[int, ...] = (0,)
     train_size: tuple[int | None, ...] = (None,)
+    curation: tuple[str, ...] = ("raw",)
     few_shot: tuple[int, ...] = (0,)
     hosted_few_shot: tuple[int, ...] = ()
     validation_size: int | None = None
@@ -61,6 +75,7 @@ class Axes:
     def __post_init__(self) -> None:
         _closed("methods", self.methods, METHODS)
         _closed("schedule", self.schedule, get_args(Schedule))
+        _closed("curation", self.curation, get_args(Curation))
         if "lora" in self.methods and not self.ranks:
             raise UserError("methods has lora but ranks is empty; give --ranks 8,32")
         for method in ("lora", "full"):
@@ -153,8 +168,9 @@ def _grid(given: Axes) -> Iterator[RunSpec]:
             yield common  # greedy decoding of an untrained model has no seed
         if hosted:
             continue
-        grid = itertools.product(_methods(given), given.schedule, given.epochs, given.batch_size, given.train_size)
-        for (method, rate), schedule, epochs, batch, size in grid:
+        amounts = list(itertools.product(given.train_size, given.curation))
+        grid = itertools.product(_methods(given), given.schedule, given.epochs, given.batch_size, amounts)
+        for (method, rate), schedule, epochs, batch, (size, curation) in grid:
             training = Training(
                 learning_rate=rate,
                 epochs=epochs,
@@ -162,7 +178,8 @@ def _grid(given: Axes) -> Iterator[RunSpec]:
                 schedule=schedule,  # type: ignore[arg-type]  # checked in Axes
                 max_length=given.max_length,
             )
-            yield replace(common, method=method, training=training, seed=seed, train_size=size)
+            trained = replace(common, method=method, training=training, seed=seed, train_size=size)
+            yield replace(trained, curation=curation)  # type: ignore[arg-type]  # checked in Axes
 
 
 def _outer(given: Axes) -> Iterator[tuple[str, str, int, int]]:
@@ -197,7 +214,7 @@ def _typed(key: str, value: Any) -> Any:
     items: dict[str, Any] = {
         "data": str, "models": str, "methods": str, "ranks": _whole, "alpha": str, "dropout": _finite, "schedule": str,
         "epochs": _finite, "batch_size": _whole, "prompt_styles": str, "seeds": _whole, "train_size": _whole,
-        "few_shot": _whole, "hosted_few_shot": _whole,
+        "curation": str, "few_shot": _whole, "hosted_few_shot": _whole,
     }  # fmt: skip
     listed = list(value) if isinstance(value, list | tuple) else [value]
     try:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +94,10 @@ def prepare(request: SweepRequest) -> Prepared:
         from harness.authoring import with_synthetic
 
         dataset = with_synthetic(dataset, request.synthetic)
+    if "clean" in given.curation:
+        from harness.curate.axis import removals
+
+        dataset = replace(dataset, removed=removals(task, dataset))
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     versions = {
         "task": f"{task.name} {task.version}",
@@ -110,6 +114,8 @@ def prepare(request: SweepRequest) -> Prepared:
             revisions = {"model": endpoint_name(), "chat": "messages"}
         fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
         key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
+        if spec.curation == "clean":
+            key["removed"] = digest(sorted(dataset.removed), 16)
         sizes = str((given.validation_size, given.test_size))
         names.append(run_name(spec, {**key, "sizes": sizes, "options": digest(request.options, 16)}))
     return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
@@ -168,15 +174,17 @@ def _check_styles(task: Task, styles: tuple[str, ...]) -> None:
 
 
 def data_request(request: SweepRequest) -> DataRequest:
-    """What the sweep loads: no more training items than its largest run and its few-shot prompts need."""
+    """What the sweep loads: no more training items than its largest run and its few-shot prompts need; all of them when it
+    trains on clean data, since what repeats is only seen among all."""
     given = request.axes
     sizes = [size for size in given.train_size if size is not None]
     shots = (*given.few_shot, *given.hosted_few_shot)
+    bounded = sizes and None not in given.train_size and "clean" not in given.curation
     return DataRequest(
         name=given.data,
         path=request.data_path,
         seed=given.data_seed,
-        train_size=max(sizes) + max(shots) if sizes and None not in given.train_size else None,
+        train_size=max(sizes) + max(shots) if bounded else None,
         validation_size=given.validation_size,
         test_size=given.test_size,
         offline=request.offline,

@@ -21,6 +21,7 @@ from rich.console import Console
 from harness import __version__
 from harness.chat import ChatFormat
 from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, hosted_name, to_json
+from harness.curate.axis import summary as curation_summary
 from harness.engine import start_engine
 from harness.grade import grade
 from harness.hosted import Bill, answer, judge_config, prompt_text, refuse_without_key
@@ -394,6 +395,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             "broken_rows": [to_json(row) for row in dataset.broken[:20]],
             "unusable": len(dataset.unusable),
             "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
+            "curation": curation_summary(dataset),
         },
         "model": _model_info(request, prepared),
         "models": [

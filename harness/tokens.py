@@ -37,10 +37,15 @@ def shots_of(dataset: Dataset, spec: RunSpec) -> tuple[Example, ...]:
 def training_items(
     task: Task, dataset: Dataset, spec: RunSpec, chat: ChatFormat
 ) -> tuple[list[TokenizedExample], list[str]]:
-    """The run's training items in order, and notes on what was left out: nothing is cut, too long items are left out."""
+    """The run's training items in order, and notes on what was left out: nothing is cut, too long items are left out.
+
+    A clean run takes its first `train_size` from what curation leaves, so raw and clean runs of one size are as large.
+    Shots are the same for both: curation changes what is trained on, never what is asked.
+    """
     assert spec.training is not None
     shots = shots_of(dataset, spec)
-    usable = [example for example in dataset.usable("train") if example not in shots]
+    removed = dataset.removed if spec.curation == "clean" else {}
+    usable = [example for example in dataset.usable("train") if example not in shots and example.id not in removed]
     chosen = usable[: spec.train_size] if spec.train_size is not None else usable
     items = [chat.example(example.id, messages(task, spec, example, shots), example.gold) for example in chosen]
     limit = spec.training.max_length

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from harness.core import to_json
+from harness.curate.axis import reasons
 from harness.curate.examine import DataReport
 from harness.curate.finding import Bar, excerpt
 
@@ -74,7 +75,6 @@ def markdown(report: DataReport, command: str = "") -> str:
 
 def _shared(report: DataReport) -> dict[str, Any]:
     counts: Counter[str] = Counter(finding.severity for finding in report.findings)
-    reasons = Counter(why.split(": ")[0].split(" train ")[0] for why in report.removals.values())
     return {
         "report": report,
         "title": f"{report.task}: {report.data}",
@@ -86,7 +86,7 @@ def _shared(report: DataReport) -> dict[str, Any]:
             if any(finding.group == group for finding in report.findings)
         ],
         "words": WORDS,
-        "reasons": [(excerpt(why, 80), count) for why, count in reasons.most_common(12)],
+        "reasons": [(excerpt(why, 80), count) for why, count in reasons(report.removals).most_common(12)],
     }
 
 

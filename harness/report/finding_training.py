@@ -1,4 +1,4 @@
-"""Findings on how to train. Goes in: ReportData. Comes out: learning rate, rank, prompt style, amount of data.
+"""Findings on how to train. Goes in: ReportData. Comes out: learning rate, rank, prompt style.
 
 Each looks at runs that share every setting but the one asked about; seeds of one setting are averaged. These are
 comparisons inside a sweep, on the validation split; claims over several comparisons are Holm-adjusted.
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from harness import stats
-from harness.report.answer import Finding, Number, display, interval, known, missing, rate
+from harness.report.answer import Finding, Number, display, known, missing, rate
 from harness.report.comparison import (
     MARGINS,
     Comparison,
@@ -121,7 +121,7 @@ def _zones(data: ReportData, grid: pd.DataFrame, method: str) -> str:
     top = max(scored.values(), key=lambda run: float(run["validation_score"]))
     words: dict[str, list[str]] = {"works": [rate(float(top["learning_rate"]))], "degrades": [], "breaks": []}
     others = [run for run in scored.values() if run["run"] != top["run"]]
-    compared = [_against(data, top, run) for run in others]
+    compared = [against(data, top, run) for run in others]
     adjusted = iter(stats.holm([item.p_value for item in compared if item is not None]))
     for run, item in zip(others, compared, strict=True):
         worse = item is not None and next(adjusted) <= 0.05
@@ -134,7 +134,7 @@ def _zones(data: ReportData, grid: pd.DataFrame, method: str) -> str:
     return f"{METHOD_WORDS[method]} {'; '.join(parts)}."
 
 
-def _against(data: ReportData, a: pd.Series[Any], b: pd.Series[Any]) -> Comparison | None:
+def against(data: ReportData, a: pd.Series[Any], b: pd.Series[Any]) -> Comparison | None:
     return compare_scores(data, data.items(a["run"], "validation"), data.items(b["run"], "validation"))
 
 
@@ -165,7 +165,7 @@ def rank_effect(data: ReportData) -> Finding:
     if len(leaders) < 2:
         return missing(4, key, question, "Only one rank was trained and scored; give several, such as RANKS=8,64.")
     lowest, top = leaders[min(leaders)], max(leaders.values(), key=lambda run: float(run["validation_score"]))
-    compared = {rank: _against(data, run, lowest) for rank, run in leaders.items() if rank != min(leaders)}
+    compared = {rank: against(data, run, lowest) for rank, run in leaders.items() if rank != min(leaders)}
     tested = {rank: item for rank, item in compared.items() if item is not None}
     if not tested:
         return missing(4, key, question, "The ranks share too few graded items to be compared.")
@@ -191,7 +191,7 @@ def rank_effect(data: ReportData) -> Finding:
             for rank, item in sorted(tested.items())
         ),
         rows=tuple(
-            _score_row(run, method=run["method"], rank=known(run["rank"])) for run in [*leaders.values(), *context]
+            score_row(run, method=run["method"], rank=known(run["rank"])) for run in [*leaders.values(), *context]
         ),
     )
 
@@ -226,7 +226,7 @@ def _rank_verdict(
 def prompt_style(data: ReportData) -> Finding:
     """5: the prompt style's effect on the score and on its stability across learning rates."""
     key, question = "prompt-style", "Does the prompt style matter, and does it make training more stable?"
-    grid = _varied(data, ("prompt_style", "learning_rate"), "prompt_style")
+    grid = varied(data, ("prompt_style", "learning_rate"), "prompt_style")
     if grid.empty:
         return missing(
             5,
@@ -286,13 +286,13 @@ def prompt_style(data: ReportData) -> Finding:
             for style, item in tested.items()
         ),
         rows=tuple(
-            _score_row(run, style=str(run["prompt_style"]), learning_rate=float(run["learning_rate"]))
+            score_row(run, style=str(run["prompt_style"]), learning_rate=float(run["learning_rate"]))
             for _, run in grid.drop_duplicates(["prompt_style", "learning_rate"]).iterrows()
         ),
     )
 
 
-def _varied(data: ReportData, varying: tuple[str, ...], axis: str) -> pd.DataFrame:
+def varied(data: ReportData, varying: tuple[str, ...], axis: str) -> pd.DataFrame:
     """The comparable runs around a method's best one that differ in `varying` only, where `axis` has several values."""
     for pivot in (best(data, *TRAINED), best(data, "lora"), best(data, "full")):
         if pivot is None:
@@ -318,39 +318,6 @@ def _style_comparison(data: ReportData, grid: pd.DataFrame, a: str, b: str) -> C
     return compare_scores(data, means[0], means[1])
 
 
-def train_size(data: ReportData) -> Finding | None:
-    """10: what more, or cleaner, training data does. None unless the sweep varies it."""
-    varying = ("train_size", "curation")
-    grids = [grid for axis in varying if not (grid := _varied(data, varying, axis).dropna(subset=["train_size"])).empty]
-    if not grids:
-        return None
-    grid = grids[0]
-    smallest, largest = grid.sort_values("train_size").iloc[0], grid.sort_values("train_size").iloc[-1]
-    compared = _against(data, largest, smallest)
-    if compared is None:
-        return None
-    sizes = (f"{smallest['train_size']:,.0f}", f"{largest['train_size']:,.0f}")
-    return Finding(
-        number=10,
-        key="train-size",
-        question="Would more or cleaner training data help?",
-        verdict=("More data helps" if compared.low > 0 else "Less data did better")
-        if compared.decided
-        else "Cannot tell",
-        tone="answer" if compared.decided else "unsure",
-        sentences=(
-            f"{sizes[1]} examples against {sizes[0]}, all else equal: {display(compared.difference, 'points')} "
-            f"{interval(compared.low, compared.high, 'points')}.",
-            *(() if compared.decided else (items_needed_sentence(compared),)),
-        ),
-        numbers=(compared.number,),
-        rows=tuple(
-            _score_row(run, series=f"{run['curation']} data", train_size=float(run["train_size"]))
-            for _, run in grid.drop_duplicates(["train_size", "curation"]).iterrows()
-        ),
-    )
-
-
-def _score_row(run: Any, **more: Any) -> dict[str, Any]:
+def score_row(run: Any, **more: Any) -> dict[str, Any]:
     score = {name: known(run[f"validation_{name}"]) for name in ("score", "low", "high")}
     return {"label": str(run["label"]), **score, **more}

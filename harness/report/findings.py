@@ -17,9 +17,10 @@ from harness.report.answer import Finding, Number, display, interval, plural
 from harness.report.comparison import score_number
 from harness.report.data import ReportData, encodable_data, is_missing, records
 from harness.report.finding_context import context, cost, trust
+from harness.report.finding_data import train_size
 from harness.report.finding_hosted import hosted_models
 from harness.report.finding_quality import lora_or_full, what_changed, where_they_differ
-from harness.report.finding_training import learning_rate, prompt_style, rank_effect, train_size
+from harness.report.finding_training import learning_rate, prompt_style, rank_effect
 from harness.selection import Selection, confirm, select
 
 NAMES_SHOWN = 4

@@ -38,7 +38,7 @@ def _of_kind(items: Sequence[Item], kind: str) -> DataFinding:
     unseen = [name for name in names if test[name] and not train[name]]
     rare = [name for name in names if 0 < train[name] < FEW]
     leader, most = train.most_common(1)[0] if train else ("", 0)
-    dominant = is_class and len(names) > 1 and most > DOMINANT * sizes["train"]
+    dominant = is_class and len(names) > 1 and not leader.isdigit() and most > DOMINANT * sizes["train"]
     gaps = {name: test[name] / sizes["test"] - train[name] / sizes["train"] for name in names}
     far = sorted((name for name, gap in gaps.items() if test and abs(gap) > FAR), key=lambda name: -abs(gaps[name]))
     told = [

@@ -107,7 +107,7 @@ def _checks(kind: str, found: str) -> bool:
     if kind == "card number":
         digits = [int(letter) for letter in found if letter.isdigit()]
         doubled = [2 * digit - 9 * (digit > 4) for digit in digits[-2::-2]]
-        return len(set(digits)) > 2 and digits[0] in (3, 4, 5, 6) and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+        return len(set(digits)) > 1 and digits[0] in (3, 4, 5, 6) and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
     if kind.startswith("account"):
         letters = re.sub(r"\s", "", found)
         return int("".join(str(int(letter, 36)) for letter in letters[4:] + letters[:4])) % 97 == 1

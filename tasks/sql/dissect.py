@@ -35,6 +35,9 @@ _NUMBER_WORDS: tuple[tuple[str, ...], ...] = (
     ("four", "fourth"), ("five", "fifth"), ("six", "sixth"), ("seven", "seventh"), ("eight", "eighth"),
     ("nine", "ninth"), ("ten", "tenth"), ("eleven",), ("twelve",),
 )  # fmt: skip
+_TENS = dict(
+    zip(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), range(20, 100, 10), strict=True)
+)
 _FEATURES: tuple[tuple[str, tuple[type[exp.Expr], ...]], ...] = (
     ("join", (exp.Join,)),
     ("group by", (exp.Group,)),
@@ -127,6 +130,7 @@ def _number_asked(value: str, asked: str) -> bool:
         return False
     near = range(int(digits) - 1, int(digits) + 2)
     words = [word for number in near if number < len(_NUMBER_WORDS) for word in _NUMBER_WORDS[number]]
+    words += [word for word, number in _TENS.items() if number in near]
     return any(re.search(rf"\b{text}\b", asked) for text in (*map(str, near), *words, "more than once"))
 
 

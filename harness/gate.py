@@ -69,6 +69,7 @@ class TaskSummary:
 
     task: str
     baseline: str
+    num_baseline: int
     num_asked: int
     num_compared: int
     coverage: float
@@ -296,6 +297,7 @@ def _summary(part: TaskEvidence, baseline: ItemSet, candidate: ItemSet) -> TaskS
     return TaskSummary(
         task=part.task,
         baseline=baseline.name,
+        num_baseline=len(baseline.items),
         num_asked=len(part.asked),
         num_compared=len(present),
         coverage=len(present) / len(part.asked) if part.asked else 0.0,

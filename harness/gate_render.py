@@ -264,9 +264,11 @@ def _task_line(task: TaskSummary) -> str:
     gained, lost = task.flips.reasons()
     reasons = "; ".join(f"{verb} {_short(reason)} x{times}" for verb, part in (("lost", lost), ("gained", gained))
                         for reason, times in list(part.items())[:EXAMPLES])  # fmt: skip
+    rest = task.num_baseline - task.num_asked
+    held = f"the baseline holds {rest} more" if rest else "all that the baseline holds"
     line = (
         f"{task.task} against {_short(task.baseline)}: {task.num_compared} of {task.num_asked} items compared "
-        f"({task.coverage:.1%}), {task.unscored} unscored, {len(task.flips.lost)} lost, {len(task.flips.gained)} gained"
+        f"({task.coverage:.1%}; {held}), {task.unscored} unscored, {len(task.flips.lost)} lost, {len(task.flips.gained)} gained"
     )
     return f"{line} ({reasons})" if reasons else line
 
@@ -300,6 +302,7 @@ def _task_json(task: TaskSummary) -> dict[str, Any]:
     return {
         "task": task.task,
         "baseline": task.baseline,
+        "num_baseline": task.num_baseline,
         "num_asked": task.num_asked,
         "num_compared": task.num_compared,
         "coverage": task.coverage,

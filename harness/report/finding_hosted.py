@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from harness import stats
+from harness.core import hosted_name
 from harness.report.answer import Finding, Number, Tone, display, interval, plural
 from harness.report.data import ReportData, records
 
@@ -50,7 +51,7 @@ def hosted_models(data: ReportData) -> Finding | None:
         question="What did hosted models say, and what did they cost?",
         verdict=f"{'; '.join(words)}; {_spent_words(data)}",
         tone=worst,
-        sentences=(*(line for told in judges for line in told.sentences), *_cost_sentences(data)),
+        sentences=(*(line for told in judges for line in told.sentences), *_own_answers(data), *_cost_sentences(data)),
         numbers=(*(number for told in judges for number in told.numbers), *costs),
     )
 
@@ -110,6 +111,17 @@ def _fitness(
     if kappa.low is None or kappa.low < MIN_KAPPA:
         return f"{judge} is not shown to be fit", "unsure", f"Too few answers to tell: {said}. {remedy}"
     return f"{judge} agrees with the exact scorer", "answer", f"Its controls are not known here: {said}. {remedy}"
+
+
+def _own_answers(data: ReportData) -> list[str]:
+    """A judge that also wrote some of the answers: models may favour their own writing (Zheng et al. 2023, self-enhancement)."""
+    told = []
+    for judge in judge_scorers(data):
+        models = judge.removeprefix("judge:").partition(":")[0].split("+")
+        own = [str(run["label"]) for run in records(data.runs) if hosted_name(str(run["model"])) in models]
+        if own:
+            told.append(f"{judge} judges its own answers in {', '.join(own)}: it may favour them.")
+    return told
 
 
 def _audited(audit: Mapping[str, Any]) -> _Told:

@@ -114,3 +114,16 @@ def test_an_answer_that_kept_its_exact_verdict_is_no_agreement(serve: Callable, 
     assert "judge:judge was asked about 2 answers; 14 kept the exact verdict" in text
     assert "share no answer that both decided" in text
     assert "was not audited" in finding.verdict
+
+
+def test_a_judge_of_its_own_answers_is_named(serve: Callable, tmp_path: Path) -> None:
+    serve(right)
+    prepared, run = answered(tmp_path / "s", TEXTS, VALUES)
+    judged(prepared, run)
+    info = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    (tmp_path / "s" / "sweep.json").write_text(json.dumps({**info, "scorers": ["judge:judge"]}))
+    spec = run.folder / "spec.json"
+    spec.write_text(spec.read_text().replace('"model": "m"', '"model": "openai:judge"'))
+    finding = hosted_models(load_report_data(tmp_path / "s"))
+    assert finding is not None
+    assert "judge:judge judges its own answers in judge: it may favour them." in finding.sentences

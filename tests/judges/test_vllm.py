@@ -89,3 +89,12 @@ def test_the_default_model_is_shown_to_be_no_judge(server: str, tmp_path: Path) 
     assert result.reasons
     assert sum(group.n - group.unscored for group in result.by_method) >= 8
     assert "is not fit as a judge" in shown[-1]
+
+
+def test_the_demo_goes_from_server_to_verdict_and_keeps_its_audit(tmp_path: Path) -> None:
+    from harness.audit_demo import demo
+
+    told: list[str] = []
+    demo(tmp_path, None, 6, told.append)
+    assert "Verdict: smollm2-135m is not fit as a judge for this task." in "\n".join(told)
+    assert json.loads((tmp_path / "judge-demo" / "audit.json").read_text())["fitness"] == "not fit"

@@ -254,6 +254,7 @@ def test_a_sweep_of_a_hosted_model_is_scored_judged_billed_and_reported(
     text = (tmp_path / "s" / "report.md").read_text().replace("\\", "")
     assert f"${spent:.4f} spent of a budget of $5.00" in text
     assert f"{bill['roles']['judge']['num_paid']} calls paid" in text
+    assert "judges its own answers" not in text  # gpt-4o-mini judges gpt-4o
     assert f"${spent:.4f} spent" in (tmp_path / "s" / "report.html").read_text()
     num_asked = len(server.chats)
     monkeypatch.setattr("harness.report.write_report", lambda folder: folder)

@@ -145,11 +145,16 @@ def _without_unit_letters(gold: Expression, prediction: Expression) -> Expressio
     """5 m, 25 m/s^2 and 6 sqrt(3) m without their units, when gold has no letters itself; 70k is 70,000."""
     if letters(gold) or not isinstance(prediction, Product):
         return prediction
-    units = [factor for factor in prediction.factors if _is_unit(factor)]
-    rest = tuple(factor for factor in prediction.factors if not _is_unit(factor))
+    factors = [inner for factor in prediction.factors for inner in _factors(factor)]
+    units = [factor for factor in factors if _is_unit(factor)]
+    rest = tuple(factor for factor in factors if not _is_unit(factor))
     if _is_thousands(gold, prediction):
         return gold
     return Product(rest) if units and rest and not letters(Product(rest)) else prediction
+
+
+def _factors(factor: Expression) -> tuple[Expression, ...]:
+    return factor.factors if isinstance(factor, Product) else (factor,)
 
 
 def _is_unit(factor: Expression) -> bool:

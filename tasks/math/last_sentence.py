@@ -32,7 +32,7 @@ from tasks.math.phrases import (
     VALUE,
     VERB,
 )
-from tasks.math.trim import clause, is_cut, is_weakened, trimmed
+from tasks.math.trim import clause, is_cut, is_weakened, says_something, trimmed
 from tasks.math.words import date_words, number_run
 
 Reason = Literal["found", "no_answer", "hedge", "negation", "truncated_answer", "too_long"]
@@ -44,12 +44,13 @@ _MATH_WORDS = re.compile(
 _FORMULA = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\s*\{[a-zA-Z]*matrix\}[^$]{0,900}\\end\s*\{[a-zA-Z]*matrix\}\s*(?:\\\]|\$\$)?\.?"
 )
-_TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so|equals?|makes?|gives?)\b")
+_TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so|equals?|makes?|gives?|out\s+of)\b")
 _NOT_BEFORE = re.compile(r"\b(?:not|isn't|wasn't|(?:cannot|can't|couldn't|won't)\s+be)\s+\$?\s*$", re.I)
 _NOT_BEHIND = re.compile(r"\s*\$?\s+(?:is|was)\s+(?:impossible|wrong|incorrect|false|not)\b", re.I)
 _OPERATOR_END = re.compile(r"[=+*/-]\s*$")
 _A_OR_B = re.compile(r"\d\s+or\s+\$?\d")
 _BETWEEN_FORMULAS = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
+_BETWEEN_NUMBERS = re.compile(r",\s*|,?\s*\b(?:and|or)\s*")
 _MONEY = re.compile(r"\s*\d[\d.,]*\s+[a-z]{2,}")
 _PART_OF = re.compile(r"\b(?:out\s+of|of\s+the)\s+\$?$", re.I)
 
@@ -77,6 +78,9 @@ def last_value(body: str, *, allow_bare: bool) -> Extraction:
         return nothing("no_answer")
     start = body.index(stripped[0])
     one_line = stripped.replace("\n", " ") if _FORMULA.fullmatch(stripped[:1000]) else stripped
+    reason = GIVEN_REASON.search(one_line)
+    if reason and "\n" not in one_line and len(one_line[: reason.start()].split()) <= 3:
+        one_line = one_line[: reason.start()]  # "Friday, because 3 + 2 = 5"
     if allow_bare and "\n" not in one_line and len(one_line) <= MAX_ANSWER and not _is_prose(one_line):
         return _bare(one_line, (start, start + len(stripped)))
     return _from_sentences(EMPHASIS.sub(lambda mark: " " * len(mark[0]), body))
@@ -177,7 +181,9 @@ def _word_span(sentence: str) -> Span | None:
     if run is not None:
         return run
     copula = COPULA.match(sentence)
-    return copula.span("said") if copula else None
+    if copula is None:
+        return None
+    return copula.span("said") if says_something(copula["said"]) else copula.span("subject")  # "A is correct"
 
 
 def _value_span(sentence: str) -> Span | None:
@@ -242,4 +248,16 @@ def _number_span(sentence: str) -> Span | None:
         return None
     verbs = list(VERB.finditer(sentence)) if len(numbers) > 1 else []
     place = verbs[-1].end() if verbs else len(sentence)
-    return next((m for m in numbers if m.end() > place), numbers[-1]).span()
+    return _with_list(sentence, numbers, next((m for m in numbers if m.end() > place), numbers[-1]))
+
+
+def _with_list(sentence: str, numbers: list[re.Match[str]], chosen: re.Match[str]) -> Span:
+    """The span of `chosen` and of the numbers that a comma, "and" or "or" alone joins to it: "2, 3, and 5"."""
+    first = last = numbers.index(chosen)
+    while first and _BETWEEN_NUMBERS.fullmatch(sentence[numbers[first - 1].end() : numbers[first].start()]):
+        first -= 1
+    while last + 1 < len(numbers) and _BETWEEN_NUMBERS.fullmatch(
+        sentence[numbers[last].end() : numbers[last + 1].start()]
+    ):
+        last += 1
+    return numbers[first].start(), numbers[last].end()

@@ -43,7 +43,7 @@ _UNICODE = {
     "＝": "=", "＋": "+", "≈": r"\approx ", "∧": r"\land ", "∨": r"\lor ", "∖": r"\setminus ", "…": r"\ldots ",
     "∶": ":", "％": "%", "∣": "|", "│": "|", "‖": "|", "ⅈ": "i", "ℯ": "e", "𝜋": r"\pi ", "￥": "$", "€": "$",
     "£": "$", "¥": "$",
-    "₹": "$", "¢": r"\cents ", "⇒": r"\implies ", "→": r"\to ",
+    "₹": "$", "¢": r"\cents ", "⇒": r"\implies ", "→": r"\implies ",
 }  # fmt: skip
 _FRACTIONS = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
               "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7),
@@ -74,7 +74,8 @@ _RENAMED = {
     "rbrack": "]", "lparen": "(", "rparen": ")", "varnothing": "emptyset", "bigcup": "cup", "land": "and",
     "wedge": "and", "lor": "or", "vee": "or", "infinity": "infty", "degree": "circ", "degrees": "circ",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "colon": ":", "lbracket": "[", "rbracket": "]",
-    "centerdot": "*", "Pi": "Pi", "varphi": "phi", "varepsilon": "epsilon",
+    "centerdot": "*", "Rightarrow": "implies", "rightarrow": "implies", "Longrightarrow": "implies",
+    "Pi": "Pi", "varphi": "phi", "varepsilon": "epsilon",
 }  # fmt: skip
 _SIGNS_FROM_COMMANDS = frozenset({"<", ">", "*", "/", "|", "\\{", "\\}", "[", "]", "(", ")", ":"})
 

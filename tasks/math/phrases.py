@@ -19,7 +19,7 @@ ASKING = re.compile(
     re.I,
 )
 BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
-HASH = re.compile(r"####[ \t]*([^\n]*)")
+HASH = re.compile(r"####[ \t]*((?:(?!####)[^\n])*)")
 # A line that is one bold value: "**24**", and no heading such as "**2. Add them**".
 BOLD_LINE = re.compile(
     r"^[ \t>]*\*\*[ \t]*(\\?\$?-?\d[\d.,/]*%?(?:[ \t]+[A-Za-z]+)?\$?|\$[^$*\n]{1,200}\$)[ \t]*\*\*\.?[ \t]*$", re.M
@@ -109,10 +109,13 @@ LEAD_IN = re.compile(
     r"(?:(?:\\text\s*\{\s*)?(?:(?:the|my|our)\s+)?(?:(?:final|correct)\s+)?answer(?:\s+is\b\s*:?|\s*:)[\s}]*)?",
     re.I,
 )
-ASIDE = re.compile(r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+[(\[](?!\s*(?:in\s+)?(?:base|mod)\b)", re.I)
+ASIDE = re.compile(
+    r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+[(\[](?!\s*(?:(?:in\s+)?(?:base|mod)|or|to|and)\b)", re.I
+)
 EMPHASIS = re.compile(r"(?<![\w*)}])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w*({\\])")  # **18**, and not x**2
 COPULA = re.compile(
-    r"^[A-Za-z' ,\t-]{1,200}\b(?:is|are|was|were|will\s+be|must\s+be)\s+(?P<said>(?!not\b)[A-Za-z][A-Za-z '-]{0,60})[.!]?\s*$"
+    r"^(?P<subject>[A-Za-z' ,\t-]{1,200})\b(?:is|are|was|were|will\s+be|must\s+be)\s+"
+    r"(?P<said>(?!not\b)[A-Za-z][A-Za-z '-]{0,60})[.!]?\s*$"
 )
 CHECKED = re.compile(r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works)\W*$|[✓✔]\W*$", re.I)
 # ---- numbers that a sentence tells by the way

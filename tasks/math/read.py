@@ -38,6 +38,9 @@ _ALL_TEXT = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{([^{}]*)\}$")
 _BETWEEN_NAMES = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
 _NAMED_BASE = re.compile(r"\s+in\s+(binary|octal|hexadecimal)$", re.I)
 _BASES_BY_NAME = {"binary": 2, "octal": 8, "hexadecimal": 16}
+_PART_SUFFIX = re.compile(r"(?<=/)(\d{1,4})(?:ths?|rds?|nds)\b")
+_WORD_OPERATOR = re.compile(r"(?<=\d)\s+(times|plus|minus|divided\s+by)\s+(?=\d)", re.I)
+_OPERATORS = {"times": "*", "plus": "+", "minus": "-", "divided": "/"}
 _TO_RATIO = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)$")
 _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
@@ -96,6 +99,8 @@ def _spelled(text: str) -> str:
     text = _CURRENCY_CODE.sub("", text, count=1)
     text = _WORD_SIGN.sub("-", text, count=1)
     text = _NAMED_BASE.sub(lambda found: f" in base {_BASES_BY_NAME[found[1].lower()]}", text)
+    text = _PART_SUFFIX.sub(r"\1", text)
+    text = _WORD_OPERATOR.sub(lambda found: _OPERATORS[found[1].lower().split()[0]], text)
     text = _AND_A_PART.sub(lambda found: f"{found[1]} 1/{_PARTS[found[2].lower()]}", text)
     return _TO_RATIO.sub(r"\1:\2", text)
 

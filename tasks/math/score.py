@@ -43,8 +43,10 @@ _CHOICE_LABEL = re.compile(
     r"^(?:\(?[A-F]\)[.:]?\s+|[A-F][.:]\s+"
     r"|\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{\s*\(?[A-F]\)?[.:]?\s*\}(?:\s|~|\\[ ,;:])*)(?=\S)"
 )
+_SECOND_CHOICE = re.compile(r"(?:\b(?:and|or)\b|,)\s*\(?[A-F]\)?(?![\w'])")  # "(A) and (B)"
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer)\s+)?\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*", re.I | re.S
+    r"(?:(?:option|choice|answer|i\s+choose|i\s+pick)\s+)?\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*",
+    re.I | re.S,
 )
 
 
@@ -101,7 +103,7 @@ def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
     letter = choice_letter(gold)
     if letter is not None:
         chosen = _CHOICE.fullmatch(_plain_choice(prediction))
-        if chosen is not None:
+        if chosen is not None and not _SECOND_CHOICE.search(prediction):
             same = next(group for group in chosen.groups() if group).upper() == letter
             return (
                 ("correct", Verdict("equal", "same choice"))

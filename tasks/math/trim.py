@@ -17,7 +17,7 @@ _SAYS_NOTHING = re.compile(
     re.I,
 )
 _ALSO = re.compile(r"\s*(?:,|and|or)\s|\s*\(?\s*(?:in\s+)?base\b")
-_APPROXIMATELY = re.compile(r"^(?:[=:≈]|\\approx\b)\s*")
+_APPROXIMATELY = re.compile(r"^(?:=>|[=:≈→⇒∴✓✔✅]|\\(?:approx|Rightarrow|implies|therefore|to)\b)\s*")
 _DISPLAY_MARKS = re.compile(r"^\\\[|\\\]$|^\\\(|\\\)$")
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z ]{1,40}:\s+(?=[-$\\(\[.\d])")  # "Total: 6 apples"
 _MARKUP = re.compile(r"</?(?:b|strong|em|i|u|p|span|code)(?:\s[^<>]{0,60})?>", re.I)
@@ -69,5 +69,5 @@ def trimmed(text: str) -> str:
     text = _LABEL.sub("", text)
     if text.endswith(("\\,", "...")):
         return text
-    text = text.rstrip(".,;: ").strip("*` ")
+    text = text.rstrip(".,;: ✓✔✅").strip("*` ")
     return text.rstrip("}\"' ") if text.endswith("}") and "{" not in text else text

@@ -7,7 +7,7 @@ import pytest
 from harness.core import Example
 from tasks.math import task
 from tasks.math.score import UNPARSED, WHYS
-from tests.math import cases_commitment, cases_forms, cases_replies, cases_third_round, cases_values, pairs
+from tests.math import cases_commitment, cases_forms, cases_last_rounds, cases_replies, cases_values, pairs
 from tests.math.pairs import UNDECIDED
 
 RULES = {
@@ -16,7 +16,7 @@ RULES = {
     **cases_values.RULES,
     **cases_replies.RULES,
     **cases_forms.RULES,
-    **cases_third_round.RULES,
+    **cases_last_rounds.RULES,
 }
 ALL = [(rule, *pair) for rule, pairs in RULES.items() for pair in pairs]
 

@@ -25,7 +25,7 @@ from tasks.sql.mutate import MAX_MUTANTS, mutants_of
 from tasks.sql.oracle import Gold, Oracle, Tier
 from tasks.sql.schema import Schema
 
-DISTILLER_VERSION = "3"
+DISTILLER_VERSION = "4"
 INSTANCE_BUDGET_STEPS = 400_000
 MAX_CANDIDATES = 30
 MIN_KEPT = 5
@@ -96,7 +96,7 @@ def cover_from_json(body: Mapping[str, Any]) -> Cover:
 
 
 def oracle_on(schema: Schema, gold: Gold, instance: Instance) -> Oracle | None:
-    """Gold on `instance`, None when it says nothing there: it fails, is empty, or leaves its rows open."""
+    """Gold on `instance`, None when it says nothing there: it fails, is empty, or leaves even its size open."""
     oracle = any_oracle_on(schema, gold, instance)
     return oracle if oracle is not None and oracle.informative else None
 

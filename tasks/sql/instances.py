@@ -21,7 +21,7 @@ from tasks.sql.oracle import Tier
 from tasks.sql.schema import Schema, Table, quoted
 from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, slot_of
 
-GENERATOR_VERSION = "4"
+GENERATOR_VERSION = "5"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (

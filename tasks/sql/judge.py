@@ -286,7 +286,7 @@ def _strict(execution: Verdict, opinions: list[tuple[Oracle, Opinion]]) -> Verdi
 def _published(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinion]]) -> dict[str, Verdict]:
     """The named reproductions: on the item's own data when it has any, else on the instances of the main tier."""
     own = [pair for pair in opinions if pair[0].tier == "data"]
-    main = [pair for pair in opinions if pair[0].tier in ("data", "main")]
+    main = [pair for pair in opinions if pair[0].tier == "data" or (pair[0].tier == "main" and pair[0].decisive)]
     shown = own or main
     ordered = prepared.tree is not None and parse.is_ordered(prepared.tree)
     bird = all(compare.same_bird_ex(oracle.result.rows, opinion.result.rows) for oracle, opinion in shown)

@@ -70,9 +70,15 @@ class Oracle:
         return len(self.outcomes) == 1 and not self.cuts_ties
 
     @property
+    def counts(self) -> bool:
+        """Whether gold's number of rows is fixed though its rows are not: its LIMIT takes some of several tied rows."""
+        return self.cuts_ties and self.tier in ("data", "main") and len({len(rows) for rows in self.outcomes}) == 1
+
+    @property
     def informative(self) -> bool:
-        """Decisive, and the result says something: not empty, and not only NULLs."""
-        return self.decisive and any(cell is not None for row in self.result.rows for cell in row)
+        """Gold fixes its result, or at least its size, and that says something: not empty, and not only NULLs."""
+        fixed = self.decisive or self.counts
+        return fixed and any(cell is not None for row in self.result.rows for cell in row)
 
     @property
     def num_runs(self) -> int:
@@ -91,7 +97,9 @@ class Oracle:
     def refutes(self, sql: str) -> bool:
         """Whether prediction `sql`, run once, differs from a decisive gold here (used where many are tried)."""
         result = self.database.run(sql, budget_steps=self.budget_steps)
-        return self.decisive and not self._same(result.rows)
+        if not self.decisive:
+            return self.counts and len(result.rows) != len(self.result.rows)
+        return not self._same(result.rows)
 
     def _disagreement(self, sql: str, result: Result) -> Disagreement | None:
         if self._same(result.rows):

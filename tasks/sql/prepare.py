@@ -100,9 +100,9 @@ def _with_instances(prepared: Prepared, item: Mapping[str, Any]) -> Prepared:
     prepared.kill_rate, prepared.num_mutants = cover.kill_rate, cover.num_mutants
     for instance in cover.instances:
         oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
-        if oracle is None or not oracle.decisive:
+        if oracle is None:
             continue
-        if instance.tier == "adversarial":
+        if instance.tier == "adversarial" and oracle.decisive:
             prepared.adversarial.append(oracle)
         elif oracle.informative:
             prepared.oracles.append(oracle)

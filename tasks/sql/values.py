@@ -32,6 +32,7 @@ _NUMERIC_NAME = re.compile(
 )
 _DATE_NAME = re.compile(r"(?:^|_)(?:date|dob|birthday|day)(?:_|$)|date$", re.IGNORECASE)
 _DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT_OF_DAY = "13:45:00"
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 
 
@@ -127,9 +128,15 @@ def _constants(facts: ColumnFacts, kind: Kind) -> tuple[list[Constant], list[Con
     """(hits, misses) that a column of this kind can hold: a date column holds dates of the calendar and no others."""
     if kind not in ("date", "datetime"):
         return facts.hits, facts.misses
-    hits = [v for v in facts.hits if isinstance(v, str) and _MOMENT.fullmatch(v) and is_date(v[:10])]
-    misses = [v for v in facts.misses if isinstance(v, str) and _MOMENT.fullmatch(v) and is_date(v[:10])]
-    return hits + facts.date_hits, misses + facts.date_misses
+    hits = [*filter(_is_moment, facts.hits), *facts.date_hits]
+    misses = [*filter(_is_moment, facts.misses), *facts.date_misses]
+    if kind == "datetime":  # the last day of a range has moments behind its midnight
+        misses += [f"{day} {_MOMENT_OF_DAY}" for day in hits + misses if isinstance(day, str) and len(day) == 10]
+    return hits, misses
+
+
+def _is_moment(value: Constant) -> bool:
+    return isinstance(value, str) and _MOMENT.fullmatch(value) is not None and is_date(value[:10])
 
 
 def fitted(value: Constant, slot: Slot) -> Cell:

@@ -93,7 +93,8 @@ class Shrinker:
             opinion = oracle.opinion(self.prediction)
         except (QueryError, UndecidableError):
             return None
-        return (oracle, opinion) if oracle.decisive and opinion.disagreement is not None else None
+        fixed = oracle.decisive or oracle.counts
+        return (oracle, opinion) if fixed and opinion.disagreement is not None else None
 
 
 def small_enough(database: Database, schema: Schema) -> bool:

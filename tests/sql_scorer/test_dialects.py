@@ -145,6 +145,6 @@ def test_duckdb_reads_its_own_rows_and_nothing_else(duck: DuckDatabase, sql: str
 
 
 def test_a_query_that_eats_memory_is_the_models_failure_and_the_next_item_is_unaffected() -> None:
-    bomb = "SELECT repeat('x', 900000000) FROM singer"
+    bomb = "SELECT repeat('x', 900000000)"
     assert judged(LIKE, "postgres", bomb, ROWS)["execution"].why in ("memory", "timeout")  # what comes first
     assert judged(LIKE, "postgres", LIKE, ROWS)["execution"].value == 1.0

@@ -114,7 +114,7 @@ def _fitness(
 
 
 def _own_answers(data: ReportData) -> list[str]:
-    """A judge that also wrote some of the answers: models may favour their own writing (Zheng et al. 2023, self-enhancement)."""
+    """A judge that also wrote some of the answers: it may favour its own writing (Zheng et al. 2023)."""
     told = []
     for judge in judge_scorers(data):
         models = judge.removeprefix("judge:").partition(":")[0].split("+")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.core import SPLITS, BrokenRow, Dataset, Example, Mutant, Split, Task, UserError, digest, to_json
-from harness.hosted import HostedRequest, judge_config, refuse_without_key, spend_words
+from harness.hosted import HostedRequest, estimate_words, judge_config, refuse_without_key, spend_words
 from harness.report.answer import display, interval
 from harness.sources import read_jsonl
 from harness.store import write_lines
@@ -41,18 +41,64 @@ def author(
     task: Task, kind: Kind, examples: Sequence[Example], split: Split, hosted: HostedRequest, per_example: int = 1
 ) -> Authored:
     """What the model wrote about `examples` and the task accepted. Raises UserError when it cannot be asked."""
+    _refuse(task, kind, split)
+    refuse_without_key()
+    config = _config(task, kind, examples, hosted, per_example)
+    if kind == "tables":
+        return _tables(task, examples, split, config)
+    return _items(task, kind, examples, split, (config, per_example))
+
+
+def author_estimate(
+    task: Task, kind: Kind, examples: Sequence[Example], split: Split, hosted: HostedRequest, per_example: int = 1
+) -> str:
+    """What `author` would ask and cost, in a sentence; nothing is sent."""
+    from harness.registry import judges
+
+    _refuse(task, kind, split)
+    if kind == "tables":
+        templates = judges.table_templates(_schema_requests(task, examples))
+    elif kind == "paraphrases":
+        templates = judges.paraphrase_templates(examples, _field(examples), per_example)
+    else:
+        templates = judges.case_templates(examples, per_example)
+    estimate = judges.author_estimate(templates, _config(task, kind, examples, hosted, per_example))
+    return f"author {', '.join(hosted.judges)}: {estimate_words([estimate], hosted)}"
+
+
+def _refuse(task: Task, kind: Kind, split: Split) -> None:
+    """Raises UserError for what an author does not write."""
     if kind not in KINDS:
         raise UserError(f"an author writes one of {', '.join(KINDS)}, got {kind!r}")
     if kind == "tables" and task.tables is None:
         raise UserError(f"task {task.name!r} has no tables to fill; it can have paraphrases and cases")
     if kind != "tables" and split == "test":
         raise UserError("synthetic items do not go into the test split: a model would be judged on a model's writing")
-    refuse_without_key()
+
+
+def _config(
+    task: Task, kind: Kind, examples: Sequence[Example], hosted: HostedRequest, per_example: int
+) -> judges.JudgeConfig:
+    limits = {"tables": TABLE_TOKENS, "paraphrases": TEXT_TOKENS * (per_example + 1)}
     names = digest([example.id for example in examples], 16)
     config = judge_config(hosted, task.name, f"author-{kind}-{names}")
-    if kind == "tables":
-        return _tables(task, examples, split, replace(config, max_tokens=TABLE_TOKENS))
-    return _items(task, kind, examples, split, (config, per_example))
+    return replace(config, max_tokens=limits.get(kind, CASE_TOKENS * (per_example + 1)))
+
+
+def _field(examples: Sequence[Example]) -> str:
+    """The input that holds the words to rewrite."""
+    return next((name for name in ("question", "text") if all(name in e.inputs for e in examples)), "question")
+
+
+def _schema_requests(task: Task, examples: Sequence[Example]) -> list[judges.SchemaRequest]:
+    from harness.registry import judges
+
+    assert task.tables is not None
+    return [
+        judges.SchemaRequest(id=example.id, tables=schema, hint=example.gold)
+        for example in examples
+        if (schema := task.tables.schema(example))
+    ]
 
 
 def write_authored(authored: Authored, path: Path) -> None:
@@ -102,11 +148,7 @@ def _tables(task: Task, examples: Sequence[Example], split: Split, config: judge
     assert checks is not None
     by_id = {example.id: example for example in examples}
     reports: dict[str, Mapping[str, Any]] = {}
-    requests = [
-        judges.SchemaRequest(id=example.id, tables=schema, hint=example.gold)
-        for example in examples
-        if (schema := checks.schema(example))
-    ]
+    requests = _schema_requests(task, examples)
 
     def accept(instance: judges.MockInstance) -> str:
         reports[instance.id] = checks.report(by_id[instance.id], instance.tables)
@@ -169,11 +211,8 @@ def _items(
     config, per_example = asked
     check = judges.task_check(task)
     if kind == "paraphrases":
-        field = next((name for name in ("question", "text") if all(name in e.inputs for e in examples)), "question")
-        config = replace(config, max_tokens=TEXT_TOKENS * (per_example + 1))
-        written = judges.paraphrases(examples, config, check, field=field, per_example=per_example)
+        written = judges.paraphrases(examples, config, check, field=_field(examples), per_example=per_example)
     else:
-        config = replace(config, max_tokens=CASE_TOKENS * (per_example + 1))
         written = judges.written_cases(examples, config, check, per_example=per_example)
     rows = tuple(
         {"kind": kind, "origin": written.origins[example.id], "split": split, "example": to_json(example)}

@@ -155,6 +155,7 @@ def author(
     budget: Annotated[float, typer.Option(help="dollars; stops before it is passed")] = 5.0,
     no_budget: Annotated[bool, typer.Option("--no-budget", help="no limit")] = False,
     price: Annotated[str | None, typer.Option(help="MODEL=INPUT/OUTPUT, dollars per million tokens")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="what it would ask and cost")] = False,
 ) -> None:
     """Synthetic material by a hosted model; what is kept passed the task's own checks and is labelled."""
     from harness import authoring
@@ -168,6 +169,9 @@ def author(
     sizes = {f"{name}_size": items if name == split else 1 for name in SPLITS}
     examples = loaded.load(DataRequest(name=data, path=data_path, **sizes)).usable(split)[:items]  # type: ignore[arg-type]
     hosted = HostedRequest(judges=(model,), budget_usd=None if no_budget else budget, prices=prices_from_text(price))
+    if dry_run:
+        typer.echo(authoring.author_estimate(loaded, kind, examples, split, hosted, per_item))  # type: ignore[arg-type]
+        return
     result = authoring.author(loaded, kind, examples, split, hosted, per_item)  # type: ignore[arg-type]  # checked there
     authoring.write_authored(result, output)
     for name, why in result.refused:

@@ -12,9 +12,13 @@ from judges.author import (
     MockInstance,
     SchemaRequest,
     add_synthetic,
+    author_estimate,
+    case_templates,
     kill_rates,
     mock_tables,
+    paraphrase_templates,
     paraphrases,
+    table_templates,
     task_check,
     written_cases,
 )
@@ -33,7 +37,8 @@ from judges.prices import Price
 __all__ = [
     "KEPT_EXACT", "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "BatchError", "Connection",
     "Estimate", "Judge", "JudgeConfig", "JudgeItem", "MockInstance", "Pair", "PairResult", "Price", "SchemaRequest",
-    "Shot", "Spend", "When", "add_synthetic", "audit", "audit_estimate", "baseline", "baseline_estimate", "compare",
-    "endpoint_name", "grade", "is_asked", "judge", "judge_demo", "key_problem", "kill_rates", "load_labels",
-    "local_server", "mock_tables", "paraphrases", "task_check", "with_labels", "written_cases",
+    "Shot", "Spend", "When", "add_synthetic", "audit", "audit_estimate", "author_estimate", "baseline",
+    "baseline_estimate", "case_templates", "compare", "endpoint_name", "grade", "is_asked", "judge", "judge_demo",
+    "key_problem", "kill_rates", "load_labels", "local_server", "mock_tables", "paraphrase_templates", "paraphrases",
+    "table_templates", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

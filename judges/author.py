@@ -20,8 +20,9 @@ from typing import Any
 from harness.core import Dataset, Example, Message, Mutant, Split, Task, UserError, digest
 from harness.stats import wilson_interval
 from judges.caller import Caller
-from judges.calls import Call, Failure, Reply, Spend
+from judges.calls import Call, Estimate, Failure, Reply, Spend
 from judges.config import JudgeConfig
+from judges.prices import reply_limit
 from judges.prompt import framed
 from judges.verdict import json_object
 
@@ -29,6 +30,7 @@ SYNTHETIC = "synthetic"
 MAX_ROWS = 50
 MAX_CELL_CHARS = 200
 Cell = str | int | float | None
+Templates = Sequence[tuple[str, Mapping[str, str]]]  # a template, and the texts that go into its blocks
 Check = Callable[[Example], str]  # "" when the example is good, else what is wrong with it
 
 
@@ -126,10 +128,7 @@ def mock_tables(
 ) -> Mocked:
     """Table contents for each schema. `accept` is the task's own check: "" or why an instance cannot be used (its rows
     break a key, gold does not run on it, gold's result is empty)."""
-    templates = [
-        (_numbered(_MOCK, r.num_rows), {"schema": _schema_text(r), "hint": r.hint or "(any)"}) for r in requests
-    ]
-    caller, outcomes = _asked(templates, config)
+    caller, outcomes = _asked(table_templates(requests), config)
     kept: list[MockInstance] = []
     refused: list[Refusal] = []
     for request, outcome in zip(requests, outcomes, strict=True):
@@ -178,9 +177,7 @@ def paraphrases(
             f"{len(missing)} examples have no text under {field!r}, the first is {missing[0]!r} with the inputs "
             f"{sorted(next(e for e in examples if e.id == missing[0]).inputs)}; name the field to paraphrase"
         )
-    templates = [
-        (_numbered(_PARAPHRASE, per_example), {"text": str(e.inputs[field]), "answer": e.gold}) for e in examples
-    ]
+    templates = paraphrase_templates(examples, field, per_example)
 
     def drafts(example: Example, body: Mapping[str, Any]) -> list[tuple[Example, str]]:
         texts = body.get("texts")
@@ -199,13 +196,7 @@ def paraphrases(
 def written_cases(examples: Sequence[Example], config: JudgeConfig, check: Check, *, per_example: int = 1) -> Written:
     """New items modelled on `examples`, with their own gold: kept only when the task's `check` passes. The example's
     `meta` (schema, databases) is kept, so the new item is about the same material."""
-    templates = [
-        (
-            _numbered(_CASE, per_example),
-            {"inputs": json.dumps(dict(e.inputs), ensure_ascii=False), "answer": e.gold},
-        )
-        for e in examples
-    ]
+    templates = case_templates(examples, per_example)
 
     def drafts(example: Example, body: Mapping[str, Any]) -> list[tuple[Example, str]]:
         made = []
@@ -223,6 +214,32 @@ def written_cases(examples: Sequence[Example], config: JudgeConfig, check: Check
         return made
 
     return _written(examples, templates, config, check, ("case", drafts))
+
+
+def table_templates(requests: Sequence[SchemaRequest]) -> Templates:
+    """What is asked for table contents: (template, the texts put into it) of each schema."""
+    return [(_numbered(_MOCK, r.num_rows), {"schema": _schema_text(r), "hint": r.hint or "(any)"}) for r in requests]
+
+
+def paraphrase_templates(examples: Sequence[Example], field: str, per_example: int) -> Templates:
+    """What is asked for paraphrases."""
+    return [(_numbered(_PARAPHRASE, per_example), {"text": str(e.inputs[field]), "answer": e.gold}) for e in examples]
+
+
+def case_templates(examples: Sequence[Example], per_example: int) -> Templates:
+    """What is asked for new cases."""
+    return [
+        (
+            _numbered(_CASE, per_example),
+            {"inputs": json.dumps(dict(e.inputs), ensure_ascii=False), "answer": e.gold},
+        )
+        for e in examples
+    ]
+
+
+def author_estimate(templates: Templates, config: JudgeConfig) -> Estimate:
+    """What the author would be asked and cost, without sending anything; a likely reply is half its limit (assumed)."""
+    return Caller(config).estimate(_author_calls(templates, config), config.max_tokens // 2)
 
 
 def task_check(task: Task, max_mutants: int = 20) -> Check:
@@ -279,15 +296,17 @@ def _numbered(template: str, number: int) -> str:
     return template.replace("{{number}}", str(int(number)))
 
 
-def _asked(
-    templates: Sequence[tuple[str, Mapping[str, str]]], config: JudgeConfig
-) -> tuple[Caller, list[Reply | Failure]]:
+def _asked(templates: Templates, config: JudgeConfig) -> tuple[Caller, list[Reply | Failure]]:
     caller = Caller(config)
-    calls = [
+    return caller, caller.answers(_author_calls(templates, config))
+
+
+def _author_calls(templates: Templates, config: JudgeConfig) -> list[Call]:
+    return [
         Call(
             model=config.model,
             messages=(Message(role="user", content=framed(template, texts)),),
-            max_tokens=config.max_tokens,
+            max_tokens=reply_limit(config.model, config.max_tokens),
             temperature=config.sampling_temperature,
             seed=0,
             purpose=digest(template, length=12),
@@ -295,7 +314,6 @@ def _asked(
         )
         for template, texts in templates
     ]
-    return caller, caller.answers(calls)
 
 
 def _body(outcome: Reply | Failure) -> Mapping[str, Any] | str:
@@ -311,7 +329,7 @@ def _body(outcome: Reply | Failure) -> Mapping[str, Any] | str:
 
 def _written(
     examples: Sequence[Example],
-    templates: Sequence[tuple[str, Mapping[str, str]]],
+    templates: Templates,
     config: JudgeConfig,
     check: Check,
     kind: tuple[str, Callable[[Example, Mapping[str, Any]], list[tuple[Example, str]]]],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.authoring import author, with_synthetic, write_authored
+from harness.authoring import author, author_estimate, with_synthetic, write_authored
 from harness.core import Dataset, Example, UserError
 from harness.hosted import HostedRequest
 from harness.registry import load_task
@@ -117,6 +117,15 @@ def test_the_test_split_takes_no_synthetic_item(serve: Callable, tmp_path: Path)
     append_lines(tmp_path / "leak.jsonl", rows)
     with pytest.raises(UserError, match="leak"):
         with_synthetic(dataset(test=(TEXT,)), tmp_path / "leak.jsonl")
+
+
+@pytest.mark.parametrize(("kind", "task"), [("tables", "sql"), ("paraphrases", "functional"), ("cases", "functional")])
+def test_a_dry_run_says_calls_and_dollars_and_sends_nothing(kind: Any, task: str, serve: Callable) -> None:
+    server = serve(GOOD)
+    example = QUERY if task == "sql" else TEXT
+    words = author_estimate(load_task(task), kind, [example], "train", HOSTED)
+    assert words.startswith("author gpt-4o: 1 calls, 0 more from the cache; about $")
+    assert server.chats == []
 
 
 def test_a_file_for_other_items_is_refused(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ certify: setup
 
 data: setup
 	$(VENV)/bin/harness data $(TASK) $(call flag,DATA,data) $(call flag,DATA_PATH,data-path) $(call flag,MODEL,model) \
-	  $(call flag,MAX_LENGTH,max-length) $(call flag,OUT,output) $(if $(CLEAN),--clean) $(if $(OFFLINE),--offline)
+	  $(call flag,MAX_LENGTH,max-length) $(call flag,TRAIN_SIZE,train-size) $(call flag,VALIDATION_SIZE,validation-size) \
+	  $(call flag,TEST_SIZE,test-size) $(call flag,OUT,output) $(if $(CLEAN),--clean) $(if $(OFFLINE),--offline)
 
 gate: setup
 	$(VENV)/bin/harness gate $(CHECKPOINT) --task $(TASK) --baseline $(or $(BASELINE),results/baselines/$(TASK).json) $(call flag,MARGIN,margin)

@@ -23,6 +23,9 @@ def data(
     model: Annotated[str, typer.Option(help="whose tokens are counted")] = "smollm2-135m",
     prompt_style: str = "instruct",
     max_length: int = 1024,
+    train_size: Annotated[int | None, typer.Option(help="look at so many items of each split only")] = None,
+    validation_size: int | None = None,
+    test_size: int | None = None,
     offline: bool = False,
 ) -> None:
     """What is wrong with a task's data: duplicates, leaks, contradictions, bad golds, lengths, balance, secrets."""
@@ -33,7 +36,14 @@ def data(
 
     options = DataOptions(
         task=task,
-        request=DataRequest(name=data, path=data_path, offline=offline),
+        request=DataRequest(
+            name=data,
+            path=data_path,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            offline=offline,
+        ),
         output=output,
         clean=clean,
         model=model,

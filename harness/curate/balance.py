@@ -13,7 +13,7 @@ from harness.core import SPLITS
 from harness.curate.finding import Bar, DataFinding, Found, Item, Severity, excerpt
 
 MOST_BARS = 16
-DOMINANT = 0.5  # of train
+DOMINANT = 0.5  # of train, and half as much again as with equal shares
 FEW = 5  # training items of a part
 FAR = 0.15  # of a share, between train and test
 EXCLUSIVE = 1.001  # parts of one kind that sum to one part an item are classes; several an item are features
@@ -38,7 +38,9 @@ def _of_kind(items: Sequence[Item], kind: str) -> DataFinding:
     unseen = [name for name in names if test[name] and not train[name]]
     rare = [name for name in names if 0 < train[name] < FEW]
     leader, most = train.most_common(1)[0] if train else ("", 0)
-    dominant = is_class and len(names) > 1 and not leader.isdigit() and most > DOMINANT * sizes["train"]
+    dominant = (
+        is_class and len(names) > 1 and not leader.isdigit() and most > max(DOMINANT, 1.5 / len(names)) * sizes["train"]
+    )
     gaps = {name: test[name] / sizes["test"] - train[name] / sizes["train"] for name in names}
     far = sorted((name for name, gap in gaps.items() if test and abs(gap) > FAR), key=lambda name: -abs(gaps[name]))
     told = [

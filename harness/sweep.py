@@ -22,6 +22,7 @@ from harness import __version__
 from harness.chat import ChatFormat
 from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, hosted_name, to_json
 from harness.curate.axis import summary as curation_summary
+from harness.doctor import found_sampler
 from harness.engine import start_engine
 from harness.grade import grade
 from harness.hosted import Bill, answer, judge_config, prompt_text, refuse_without_key
@@ -440,7 +441,8 @@ def device_name(device: str) -> str:
 def _warnings(request: SweepRequest) -> list[str]:
     found = []
     if request.sampler == "transformers":
-        found.append("sampled with transformers because vLLM is not installed here: slower, other kernels than serving")
+        why = "as asked" if found_sampler() == "vllm" else "because vLLM is not installed here"
+        found.append(f"sampled with transformers, {why}: slower, and other kernels than serving")
     return found
 
 

@@ -19,7 +19,7 @@ ASKING = re.compile(
     re.I,
 )
 BOX = re.compile(r"\\(?:boxed|fbox)\b\s*")
-HASH = re.compile(r"####[ \t]*((?:(?!####)[^\n])*)")
+HASH = re.compile(r"#{4,}[ \t]*((?:(?!####)[^\n])*)")
 # A line that is one bold value: "**24**", and no heading such as "**2. Add them**".
 BOLD_LINE = re.compile(
     r"^[ \t>]*\*\*[ \t]*(\\?\$?-?\d[\d.,/]*%?(?:[ \t]+[A-Za-z]+)?\$?|\$[^$*\n]{1,200}\$)[ \t]*\*\*\.?[ \t]*$", re.M

@@ -10,7 +10,7 @@ import re
 from tasks.math.phrases import ASIDE, CLAUSE, HEDGE, HEDGE_BEHIND, INLINE, IS_THE_ANSWER, LEAD_IN, TO_RANGE
 
 _VALUE_SIGN = re.compile(r"\d|\\frac|\\sqrt|\$")
-_CUT_END = re.compile(r"(?:\\(?:frac|sqrt|dfrac|left|cdot|times|text)|[+*/=^_<\\]|(?<=\s)-)\s*$")
+_CUT_END = re.compile(r"^[$-]$|(?:\\(?:frac|sqrt|dfrac|left|cdot|times|text)|[+*/=^_<\\]|(?<=\s)-)\s*$")
 _SAYS_NOTHING = re.compile(
     r"(?:correct|right|wrong|incorrect|consistent|reasonable|confirmed|verified|obvious|clear|given|the\s+same|found|"
     r"as\s+follows|below|in\s+the|that|therefore|simple|not\s+an?\b|an\s+integer|a\s+whole)\b",

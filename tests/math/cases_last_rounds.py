@@ -81,6 +81,8 @@ COMMITMENTS: tuple[tuple[str, str, bool], ...] = (
     ("6", "Answer: 6\n\nFollow-up: what if there were 7? Answer: 13", True),
     ("6", "Answer: 6\nTime taken: 12 seconds", True),
     ("6", "Answer: 6 (confidence 95%)", True),
+    ("6", "#### 6\n#####", True),  # as SmolLM2-135M ends
+    ("6", "10 eggs at $6 are 10 * $6 = $", False),
     ("6", "Answer: 6 [confidence: 95%]", True),
     ("6", "Answer: 6. Source: page 12.", True),
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from harness.registry import load_task
 # Seconds on two cores for 8,000 SQL items with databases, for the time display only.
 EXPECTED_S = {"load": 35.0, "items": 25.0, "contradictions": 10.0, "near duplicates": 8.0, "texts": 4.0, "lengths": 8.0}
 STEPS = 1000
+TICK_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,8 @@ def run_data(options: DataOptions, console: Console) -> DataReport:
             display.update(done * STEPS)
 
         tell("load", 0.0)
-        dataset = task.load(options.request)
+        with _ticking(display):
+            dataset = task.load(options.request)
         report = examine(task, dataset, _measure(options), tell)
     page = write_data_report(report, folder, shlex.join(["harness", *sys.argv[1:]]))
     for finding in report.bad:
@@ -72,6 +77,24 @@ def run_data(options: DataOptions, console: Console) -> DataReport:
         )
     console.print(f"data report: {page}", highlight=False, markup=False)
     return report
+
+
+@contextmanager
+def _ticking(display: Display) -> Iterator[None]:
+    """Says every few seconds that loading goes on: a loader tells nothing, and the first check of golds may take minutes."""
+    done = threading.Event()
+
+    def tick() -> None:
+        while not done.wait(TICK_S):
+            display.update(0.0, "golds that were never checked are checked now; the answers are kept")
+
+    ticker = threading.Thread(target=tick, name="data-load", daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
 
 
 def _measure(options: DataOptions) -> Measure:

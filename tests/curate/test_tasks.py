@@ -179,6 +179,7 @@ def test_items_over_the_limits_are_told_with_what_would_fit() -> None:
     assert by_key["length"].bars
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "name", "needed", "counts"),
     [

@@ -8,6 +8,8 @@ invocation. Replies are in the judges' call cache before they are used, so a kil
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -121,6 +123,24 @@ def refuse_without_key() -> None:
         raise UserError(problem)
 
 
+@contextlib.contextmanager
+def call_log(sweep: Sweep) -> Iterator[None]:
+    """Keep what the judges' machinery says (its limits, retries, rate limits, changed snapshots) in logs/hosted.log."""
+    logger, path = logging.getLogger("judges"), sweep.folder / "logs" / "hosted.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
 class Bill:
     """hosted.json of one sweep: its account, and what each role ("judge", "answers") was asked and cost.
 
@@ -168,7 +188,10 @@ def answer(prepared: Prepared, hosted: HostedRequest, bill: Bill, run: Run, spli
     if not prompts:
         return
     config = answer_config(hosted, run.spec.model, bill.account("answers"))
-    result = judges.baseline(prompts, config, max_new_tokens=prepared.task.max_new_tokens, progress=tell)
+    try:
+        result = judges.baseline(prompts, config, max_new_tokens=prepared.task.max_new_tokens, progress=tell)
+    except judges.BatchError as error:
+        raise UserError(f"{error}; --retry-failed goes on with the batch") from None
     append_lines(run.folder / "completions.jsonl", [asdict(completion) for completion in result.completions])
     bill.note("answers", result.spend)
     _note_answers(run, result)

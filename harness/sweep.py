@@ -25,7 +25,7 @@ from harness.curate.axis import summary as curation_summary
 from harness.doctor import found_sampler
 from harness.engine import start_engine
 from harness.grade import grade
-from harness.hosted import Bill, answer, judge_config, prompt_text, refuse_without_key
+from harness.hosted import Bill, answer, call_log, judge_config, prompt_text, refuse_without_key
 from harness.prepare import Prepared, SweepRequest, data_request, prepare
 from harness.progress import Display
 from harness.sample.vllm_settings import devices_of_engine
@@ -185,24 +185,30 @@ class Stages:
         if not answering and not self.request.hosted.judges:
             return
         bill = Bill(self.sweep, self.request.hosted)
-        for run in answering:
-            self._keep_hosted_items(split, run)
-            self.display.stage(f"{split} {_short(run.name)}", len(self.prepared.dataset.usable(split)))
-            try:
-                answer(self.prepared, self.request.hosted, bill, run, split, self._tell_spend)
-            except UserError as error:
-                run.fail("sample", str(error))
-                self.display.say(f"  failed: {_short(run.name)}: {error}")
-                continue
-            grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
-        if self.request.hosted.judges:
-            from harness.judging import judge_split
+        with call_log(self.sweep):
+            for run in answering:
+                self._ask_hosted_row(split, run, bill)
+            if self.request.hosted.judges:
+                self._ask_judge(split, [run for run in runs if run.failure() is None], bill)
 
-            judged = [run for run in runs if run.failure() is None]
-            self.display.stage(f"judge {split}", len(judged) * len(self.prepared.dataset.usable(split)))
-            problem = judge_split(self.prepared, self.request.hosted, bill, judged, split, self._tell_spend)
-            if problem:
-                self.display.say(f"  the judge gave no verdict: {problem}")
+    def _ask_hosted_row(self, split: Split, run: Run, bill: Bill) -> None:
+        self._keep_hosted_items(split, run)
+        self.display.stage(f"{split} {_short(run.name)}", len(self.prepared.dataset.usable(split)))
+        try:
+            answer(self.prepared, self.request.hosted, bill, run, split, self._tell_spend)
+        except UserError as error:
+            run.fail("sample", str(error))
+            self.display.say(f"  failed: {_short(run.name)}: {error}")
+            return
+        grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
+
+    def _ask_judge(self, split: Split, runs: Sequence[Run], bill: Bill) -> None:
+        from harness.judging import judge_split
+
+        self.display.stage(f"judge {split}", len(runs) * len(self.prepared.dataset.usable(split)))
+        problem = judge_split(self.prepared, self.request.hosted, bill, runs, split, self._tell_spend)
+        if problem:
+            self.display.say(f"  the judge gave no verdict: {problem}")
 
     def _tell_spend(self, done: int, total: int, usd: float) -> None:
         self.display.update(done, f"{done} of {total} calls, ${usd:.4f}")

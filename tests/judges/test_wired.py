@@ -255,6 +255,7 @@ def test_a_sweep_of_a_hosted_model_is_scored_judged_billed_and_reported(
     assert f"${spent:.4f} spent of a budget of $5.00" in text
     assert f"{bill['roles']['judge']['num_paid']} calls paid" in text
     assert "judges its own answers" not in text  # gpt-4o-mini judges gpt-4o
+    assert "Limits: 8 at a time, 120 s a call, 6 attempts" in (tmp_path / "s" / "logs" / "hosted.log").read_text()
     assert f"${spent:.4f} spent" in (tmp_path / "s" / "report.html").read_text()
     num_asked = len(server.chats)
     monkeypatch.setattr("harness.report.write_report", lambda folder: folder)

@@ -20,12 +20,13 @@ from rich.console import Console
 
 from harness import __version__
 from harness.chat import ChatFormat
-from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, hosted_name, to_json
+from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
 from harness.curate.axis import summary as curation_summary
 from harness.doctor import found_sampler
 from harness.engine import start_engine
 from harness.grade import grade
-from harness.hosted import Bill, answer, call_log, judge_config, prompt_text, refuse_without_key
+from harness.hosted import judge_config, refuse_without_key
+from harness.hosted_stage import HostedStage
 from harness.prepare import Prepared, SweepRequest, data_request, prepare
 from harness.progress import Display
 from harness.sample.vllm_settings import devices_of_engine
@@ -181,44 +182,7 @@ class Stages:
 
     def _ask_hosted(self, split: Split, runs: Sequence[Run]) -> None:
         """The answers of hosted models on one split, then the judge's verdicts on every answer of `runs`."""
-        answering = [run for run in runs if hosted_name(run.spec.model) is not None and run.failure() is None]
-        if not answering and not self.request.hosted.judges:
-            return
-        bill = Bill(self.sweep, self.request.hosted)
-        with call_log(self.sweep):
-            for run in answering:
-                self._ask_hosted_row(split, run, bill)
-            if self.request.hosted.judges:
-                self._ask_judge(split, [run for run in runs if run.failure() is None], bill)
-
-    def _ask_hosted_row(self, split: Split, run: Run, bill: Bill) -> None:
-        self._keep_hosted_items(split, run)
-        self.display.stage(f"{split} {_short(run.name)}", len(self.prepared.dataset.usable(split)))
-        try:
-            answer(self.prepared, self.request.hosted, bill, run, split, self._tell_spend)
-        except UserError as error:
-            run.fail("sample", str(error))
-            self.display.say(f"  failed: {_short(run.name)}: {error}")
-            return
-        grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
-
-    def _ask_judge(self, split: Split, runs: Sequence[Run], bill: Bill) -> None:
-        from harness.judging import judge_split
-
-        self.display.stage(f"judge {split}", len(runs) * len(self.prepared.dataset.usable(split)))
-        problem = judge_split(self.prepared, self.request.hosted, bill, runs, split, self._tell_spend)
-        if problem:
-            self.display.say(f"  the judge gave no verdict: {problem}")
-
-    def _tell_spend(self, done: int, total: int, usd: float) -> None:
-        self.display.update(done, f"{done} of {total} calls, ${usd:.4f}")
-
-    def _keep_hosted_items(self, split: Split, run: Run) -> None:
-        dataset, spec = self.prepared.dataset, run.spec
-        self.sweep.write_examples((split, example) for example in dataset.usable(split))
-        shots = shots_of(dataset, spec)
-        texts = {e.id: prompt_text(messages(self.prepared.task, spec, e, shots)) for e in dataset.usable(split)}
-        self.sweep.write_prompts(spec.prompt_style, texts)
+        HostedStage(self.request, self.prepared, self.sweep, self.display, grade_run).run(split, runs)
 
     def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> None:
         missing = [run for run in runs if not (run.folder / "reference.json").exists()]

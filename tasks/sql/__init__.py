@@ -10,6 +10,8 @@ from harness.core import DataRequest, Dataset, Example, TableChecks, Task
 from tasks.sql import mock
 from tasks.sql import score as scoring  # a module: `from ... import score` would hide it behind the function
 from tasks.sql.anatomy import anatomy, row
+from tasks.sql.compare import PROFILE_VERSION
+from tasks.sql.extract import EXTRACTION_VERSION
 from tasks.sql.prompts import PROMPTS
 
 
@@ -27,7 +29,7 @@ def judge_context(example: Example) -> str:
 
 task = Task(
     name="sql",
-    version="1",
+    version=f"{scoring.SCORER_VERSION}.{EXTRACTION_VERSION}.{PROFILE_VERSION}",  # scorer, extraction, comparison profiles
     summary="text to SQL, judged by execution on databases built to tell queries apart",
     sources=("builtin", "builtin-hard", "spider", "create-context", "wikisql", "bird", "jsonl"),
     load=load_data,

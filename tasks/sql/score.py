@@ -31,7 +31,7 @@ from harness.core import Example, Mutant, Score, digest
 from harness.sandbox import Killed, RemoteError, Worker
 from harness.sources import cache_dir
 
-SCORER_VERSION = "1"
+SCORER_VERSION = "2"
 SCORERS = (
     "execution",
     "execution_strict",

@@ -9,6 +9,7 @@ Sources: https://sqlite.org/datatype3.html section 3.1 for affinity; https://sql
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -192,21 +193,39 @@ def _apply(database: Database, statement: str, dialect: str) -> None:
             raise sqlite3.OperationalError(f"written in {dialect}")
         database.write(statement)
     except sqlite3.Error as error:
-        for translated in _translated(statement, dialect, error):
-            try:
-                database.write(translated)
-            except sqlite3.Error as second:
-                raise SchemaError(f"{second} in: {bare.strip()[:120]!r}") from None
+        _apply_translated(database, statement, dialect, error)
 
 
-def _translated(statement: str, dialect: str, error: sqlite3.Error) -> list[str]:
+def _apply_translated(database: Database, statement: str, dialect: str, error: sqlite3.Error) -> None:
+    """Run `statement` as sqlglot says it in SQLite, else its plain tables. DDL that names no dialect and is not SQLite's is
+    read as MySQL's and PostgreSQL's too. Raises SchemaError."""
+    first = error
+    for texts in _translations(statement, dialect):
+        database.write("SAVEPOINT ddl")
+        try:
+            for text in texts:
+                database.write(text)
+            database.write("RELEASE ddl")
+            return
+        except sqlite3.Error as second:
+            first = second if dialect != "sqlite" else first
+            database.write("ROLLBACK TO ddl")
+            database.write("RELEASE ddl")
+    raise SchemaError(f"{first} in: {_without_comments(statement).strip()[:120]!r}") from None
+
+
+def _translations(statement: str, dialect: str) -> Iterator[list[str]]:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
-    try:
-        return sqlglot.transpile(statement, read=dialect, write="sqlite", identify=True)
-    except (SqlglotError, RecursionError):
-        raise SchemaError(f"{error} in: {statement.strip()[:120]!r}") from None
+    from tasks.sql.plain_ddl import plain_tables
+
+    for source in ("mysql", "postgres", "sqlite") if dialect == "sqlite" else (dialect,):
+        with contextlib.suppress(SqlglotError, RecursionError, ValueError):
+            yield sqlglot.transpile(statement, read=source, write="sqlite", identify=True)
+        plain = plain_tables(statement, source)
+        if plain:
+            yield plain
 
 
 def _without_comments(statement: str) -> str:

@@ -126,6 +126,8 @@ def distinct_cell(slot: Slot, style: Style, rng: Random, number: int) -> Cell:
 
 def _constants(facts: ColumnFacts, kind: Kind) -> tuple[list[Constant], list[Constant]]:
     """(hits, misses) that a column of this kind can hold: a date column holds dates of the calendar and no others."""
+    if kind == "boolean":  # 0 and 1, or the words that a query compares it with: `flag` and `flag = 1` are one question
+        return [v for v in facts.hits if v in (0, 1) or isinstance(v, str)], [0, 1]
     if kind not in ("date", "datetime"):
         return facts.hits, facts.misses
     hits = [*filter(_is_moment, facts.hits), *facts.date_hits]

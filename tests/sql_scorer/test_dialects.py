@@ -148,3 +148,34 @@ def test_a_query_that_eats_memory_is_the_models_failure_and_the_next_item_is_una
     bomb = "SELECT repeat('x', 900000000)"
     assert judged(LIKE, "postgres", bomb, ROWS)["execution"].why in ("memory", "timeout")  # what comes first
     assert judged(LIKE, "postgres", LIKE, ROWS)["execution"].value == 1.0
+
+
+FOREIGN_DDL = [
+    (
+        "mysql",
+        "CREATE TABLE `emp` (`id` int(11) NOT NULL AUTO_INCREMENT, `sex` enum('m','f') DEFAULT 'm', `at` timestamp NOT NULL"
+        " DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, `d` int, PRIMARY KEY (`id`), KEY `k` (`d`), CONSTRAINT `f`"
+        " FOREIGN KEY (`d`) REFERENCES `dep` (`id`) ON DELETE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8;"
+        " CREATE TABLE dep (id int primary key);",
+    ),
+    (
+        "postgres",
+        "CREATE TABLE public.emp (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sex character varying(1), at timestamp"
+        " with time zone NOT NULL DEFAULT now(), d integer REFERENCES dep(id)); CREATE TABLE dep (id serial PRIMARY KEY);",
+    ),
+    (
+        "sqlite",  # said to be SQLite's, and is not
+        "CREATE TABLE emp (id INT UNSIGNED PRIMARY KEY, sex ENUM('m','f'), at DATETIME NOT NULL, d INT REFERENCES dep(id),"
+        " KEY k (d)) ENGINE=InnoDB; CREATE TABLE dep (id int primary key);",
+    ),
+]
+
+
+@pytest.mark.parametrize(("dialect", "ddl"), FOREIGN_DDL, ids=[dialect for dialect, _ in FOREIGN_DDL])
+def test_ddl_of_other_dialects_keeps_names_types_and_keys(dialect: str, ddl: str) -> None:
+    emp = read_schema(database_from_text(ddl, "", dialect)).by_name["emp"]
+    assert [(c.name, c.affinity) for c in emp.columns][:2] == [("id", "integer"), ("sex", "text")]
+    assert [c.name for c in emp.columns] == ["id", "sex", "at", "d"]
+    assert emp.by_name["at"].not_null
+    assert emp.keys == (("id",),)
+    assert [(key.columns, key.parent, key.parent_columns) for key in emp.foreign_keys] == [(("d",), "dep", ("id",))]

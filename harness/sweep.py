@@ -366,7 +366,7 @@ def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None
             "broken_rows": [to_json(row) for row in dataset.broken[:20]],
             "unusable": len(dataset.unusable),
             "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
-            "curation": curation_summary(dataset),
+            "curation": curation_summary(dataset, request.axes.train_size),
         },
         "model": _model_info(request, prepared),
         "models": [

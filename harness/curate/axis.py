@@ -7,7 +7,7 @@ later, leaves out the same items without looking again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.certify import source_hash
 from harness.core import SPLITS, Dataset, Task, digest
@@ -28,11 +28,13 @@ def removals(task: Task, dataset: Dataset) -> dict[str, str]:
     return known
 
 
-def summary(dataset: Dataset) -> dict[str, object]:
-    """What a sweep's report says of it: how many usable training items are left out, by reason."""
-    usable = {example.id for example in dataset.usable("train")}
-    why = {id: reason for id, reason in dataset.removed.items() if id in usable}
-    return {"removed": len(why), "reasons": dict(reasons(why).most_common(8))}
+def summary(dataset: Dataset, sizes: Sequence[int | None] = ()) -> dict[str, object]:
+    """What a sweep's report says of it: how many usable training items are left out, by reason, and how many of the first
+    ones that a raw run of each size trains on. Where that is none, raw and clean runs train on the same items."""
+    usable = [example.id for example in dataset.usable("train")]
+    why = {id: dataset.removed[id] for id in usable if id in dataset.removed}
+    among = {str(size): sum(id in why for id in usable[:size]) for size in sizes if size is not None}
+    return {"removed": len(why), "reasons": dict(reasons(why).most_common(8)), "among_first": among}
 
 
 def reasons(removed: Mapping[str, str]) -> Counter[str]:

@@ -133,4 +133,8 @@ def _removed_sentence(data: ReportData, grid: pd.DataFrame) -> list[str]:
         return []
     total = (source.get("sizes") or {}).get("train", 0)
     why = ", ".join(f"{reason} {count:,}" for reason, count in told.get("reasons", {}).items())
-    return [f"Cleaning leaves out {told['removed']:,} of {total:,} usable training items{f': {why}' if why else ''}."]
+    among = ", ".join(f"{count:,} of the first {int(size):,}" for size, count in told.get("among_first", {}).items())
+    return [
+        f"Cleaning leaves out {told['removed']:,} of {total:,} usable training items{f' ({why})' if why else ''}"
+        f"{f'; {among}' if among else ''}. Where it is none of the first, raw and clean runs train on the same items."
+    ]

@@ -65,8 +65,8 @@ def test_the_removals_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(first) == ["again"]
     monkeypatch.setattr(axis, "cleaning", lambda task, dataset: pytest.fail("looked again"))
     assert axis.removals(TASK, data) == first
-    told = axis.summary(replace(data, removed=first))
-    assert told == {"removed": 1, "reasons": {"repeats": 1}}
+    told = axis.summary(replace(data, removed=first), [None, 20, 41])
+    assert told == {"removed": 1, "reasons": {"repeats": 1}, "among_first": {"20": 0, "41": 1}}
 
 
 def test_the_report_says_what_size_and_curation_do() -> None:
@@ -77,7 +77,13 @@ def test_the_report_says_what_size_and_curation_do() -> None:
     scores = data.scores[data.scores["run"].isin(raw["run"])]
     better = scores.assign(run=scores["run"] + "-clean", value=1.0, outcome="right")
     clean = clean.assign(validation_score=1.0, validation_low=0.99, validation_high=1.0)
-    info = {**data.info, "data": {"sizes": {"train": 2000}, "curation": {"removed": 40, "reasons": {"repeats": 40}}}}
+    info = {
+        **data.info,
+        "data": {
+            "sizes": {"train": 2000},
+            "curation": {"removed": 40, "reasons": {"repeats": 40}, "among_first": {"200": 3}},
+        },
+    }
     both = replace(data, info=info, runs=pd.concat([data.runs, clean]), scores=pd.concat([data.scores, better]))
     finding = train_size(both)
     assert finding is not None
@@ -87,7 +93,9 @@ def test_the_report_says_what_size_and_curation_do() -> None:
         "most over fewest training items",
         "clean over raw, 200 items",
     ]
-    assert any("Cleaning leaves out 40 of 2,000" in sentence for sentence in finding.sentences)
+    assert any(
+        "leaves out 40 of 2,000" in sentence and "3 of the first 200" in sentence for sentence in finding.sentences
+    )
     assert max(row["train_size"] for row in finding.rows if row["series"] == "clean data") == 1960
     assert "clean data" in figures(both, [finding])["train-size"].svg
 

@@ -198,7 +198,7 @@ class RaySamplers:
         self._engine = engine
         self._settings = dict(settings)
         self._actors: list[Any] = []
-        self._events: Queue | None = None
+        self._events: Queue | None = None  # made with the first engine, ended with Ray
 
     def sample(self, jobs: Sequence[Mapping[str, Any]], tell: Tell) -> None:
         """Sample every job; each ends with a `sampled` or `failed` event."""
@@ -207,62 +207,59 @@ class RaySamplers:
         told = _RowKeeper(asked, tell)
         for job in asked:
             job["requests"] = [r for r in job["requests"] if r["id"] not in told.known[job["run"]]]
-        endings = self._answered(shares(asked, self._count(asked)), told)
-        for job in asked:
-            ending = joined(endings[job["run"]])
+        by_fresh_engine = []
+        for run, ending in self._endings(shares(asked, self._count(asked)), told):
+            job = next(job for job in asked if job["run"] == run)
             if ending["event"] == "unproven" and job["method"] == "full":
-                ending = self._by_fresh_engine(job, ending, told)
-            if ending["event"] == "unproven":
-                ending = {**ending, "event": "failed", "reason": f"engine not proven: {ending['check']['reason']}"}
-            tell(ending)
+                by_fresh_engine.append((job, ending))
+            else:
+                tell(_judged(ending))
+        for job, ending in by_fresh_engine:
+            tell(_judged(self._by_fresh_engine(job, ending, told)))
 
     def close(self) -> None:
         """End the engines."""
         for actor in self._actors:
             ray.kill(actor)
         self._actors = []
-        if self._events is not None:
-            self._events.shutdown(force=True)
-            self._events = None
 
-    def _answered(self, pieces: list[dict[str, Any]], told: _RowKeeper) -> dict[str, list[dict[str, Any]]]:
-        """The events that ended the pieces, by run."""
+    def _endings(self, pieces: list[dict[str, Any]], told: _RowKeeper) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(run, the event that ends its job), as soon as all its pieces have ended."""
         if not self._actors:
             told({"event": "engine"})
             count = self._count(pieces)
-            self._events = Queue(actor_options={"num_cpus": 0})
+            self._events = self._events or Queue(actor_options={"num_cpus": 0})
             self._actors = [self._started(self._settings, count) for _ in range(count)]
         pool = ActorPool(self._actors)
         for piece in pieces:
             pool.submit(lambda actor, job: actor.answer.remote(job), piece)
-        endings: dict[str, list[dict[str, Any]]] = {piece["run"]: [] for piece in pieces}
+        parts = {piece["run"]: piece["parts"] for piece in pieces}
+        ended: dict[str, list[dict[str, Any]]] = {run: [] for run in parts}
         reason = "the engine ended"
-        left = len(pieces)
-        while left and pool.has_next():
+        while pool.has_next():
+            ending = None
             try:
                 ending = pool.get_next_unordered(timeout=POLL_S)
             except TimeoutError:
-                ending = None
+                pass
             except RayError as error:  # the engine died more often than Ray restarts it
-                ending, reason = None, _reason(error)
-                left -= 1
+                reason = _reason(error)
             for event in _drained(self._events):
                 told(event)
             if ending is not None:
-                endings[ending["run"]].append(ending)
-                left -= 1
-        for piece in pieces:
-            while len(endings[piece["run"]]) < piece["parts"]:
-                endings[piece["run"]].append(
-                    {"event": "failed", "run": piece["run"], "split": piece["split"], "reason": reason}
-                )
-        return endings
+                run = ending["run"]
+                ended[run].append(ending)
+                if len(ended[run]) == parts[run]:
+                    yield run, joined(ended[run])
+        lost = [run for run in parts if len(ended[run]) < parts[run]]
+        if lost:  # engines are gone for good: the next jobs get new ones
+            self.close()
+        for run in lost:
+            yield run, {"event": "failed", "run": run, "reason": reason}
 
     def _by_fresh_engine(self, job: dict[str, Any], ending: dict[str, Any], told: _RowKeeper) -> dict[str, Any]:
         """The same job by an engine that is started on the checkpoint itself: slow, and right by construction."""
-        for old in self._actors:
-            ray.kill(old)
-        self._actors = []
+        self.close()
         actor = self._started({**self._settings, "model": job["checkpoint"], "sent": True}, 1)
         ref = actor.answer.remote({**job, "checkpoint": None, "method": "base"})
         while not ray.wait([ref], timeout=POLL_S)[0]:
@@ -302,6 +299,13 @@ class RaySamplers:
         body = {**settings, "model": model, "tokenizer": engine.sent(settings["tokenizer"])}
         remote = ray.remote(max_restarts=RETRIES, max_task_retries=RETRIES)(node.Sampler)
         return remote.options(**request).remote(body, engine.options.storage, self._events)
+
+
+def _judged(ending: dict[str, Any]) -> dict[str, Any]:
+    """An engine that is not proven is a failure of the run's sampling."""
+    if ending["event"] != "unproven":
+        return ending
+    return {**ending, "event": "failed", "reason": f"engine not proven: {ending['check']['reason']}"}
 
 
 class _RowKeeper:

@@ -144,7 +144,8 @@ def test_a_torch_trainer_of_two_workers_survives_the_death_of_one_and_of_the_dri
     def steps(kind: str) -> list[int]:
         return [event["step"] for event in events(job) if event["event"] == kind]
 
-    wait(lambda: bool(list((tmp_path / "storage" / "train" / "run").glob("checkpoint*"))), driver, job)
+    known = tmp_path / "storage" / "train" / "run" / "checkpoint_manager_snapshot.json"
+    wait(lambda: known.is_file() and "checkpoint_" in known.read_text(), driver, job)
     victims = ray_processes(r"^ray::RayTrainWorker")
     assert len(victims) == 2
     os.kill(victims[-1], signal.SIGKILL)

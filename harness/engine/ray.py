@@ -129,7 +129,7 @@ class RayEngine:
             task = ray.remote(max_retries=RETRIES, max_calls=1)(node.train_here)
             request["memory"] = _memory(place, self.device, job["device_bytes"])
             return task.options(**request).remote(job, self.options.storage, events)
-        each = {"CPU": request["num_cpus"], **({"GPU": 1} if "num_gpus" in request else {})}
+        each = {"CPU": max(1, request["num_cpus"] // place.workers), **({"GPU": 1} if "num_gpus" in request else {})}
         task = ray.remote(max_retries=RETRIES, max_calls=1, num_cpus=0)(fit_here)
         config = {"job": job, "storage": self.options.storage, "states": self._train_storage.url, "events": events}
         return task.remote(config, place.workers, each)

@@ -67,7 +67,13 @@ class RayEngine:
         kind = self.device.split(":")[0]
         body = {**job, "device": kind, "device_bytes": job.get("device_bytes") or self._device_bytes()}
         for run in sorted(waiting, key=lambda run: -Path(run["items"]).stat().st_size):
-            self._tasks[self._submitted({**body, "runs": [run]}, cpus, events)] = Path(run["run_dir"])
+            one = {**body, "runs": [run]}
+            place = placement(node.question(one), body["device_bytes"], self.options.workers_per_run)
+            if reason := self._lacking(place):
+                Run(Path(run["run_dir"])).fail("train", reason)
+                tell({"event": "failed", "run": Path(run["run_dir"]).name, "reason": reason})
+            else:
+                self._tasks[self._submitted(one, place, cpus, events)] = Path(run["run_dir"])
         self._follow(events, tell)
 
     def reference(self, job: Mapping[str, Any], tell: Tell) -> None:
@@ -114,10 +120,17 @@ class RayEngine:
             ray.init("local", num_cpus=os.cpu_count(), **local, **quiet)
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end us without saving
 
-    def _submitted(self, job: dict[str, Any], cpus: int, events: Queue) -> Any:
+    def _lacking(self, place: Placement) -> str | None:
+        """Why a run can never start here. A cluster may grow, the Ray that was started on this machine does not."""
+        kind = "CPU" if self.device == "cpu" else "GPU"
+        here = int(ray.cluster_resources().get(kind, 0))
+        if not self._started_here or place.workers <= here:
+            return None
+        return f"the run needs {place.workers} devices and this machine has {here}; join a cluster with RAY_ADDRESS"
+
+    def _submitted(self, job: dict[str, Any], place: Placement, cpus: int, events: Queue) -> Any:
         """The task that ends when the job's one run has ended."""
         (run,) = job["runs"]
-        place = placement(node.question(job), job["device_bytes"], self.options.workers_per_run)
         name = Path(run["run_dir"]).name
         if self._storage is not None or place.workers > 1:
             job = {**job, "runs": [{**run, "name": name}]}

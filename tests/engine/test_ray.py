@@ -175,3 +175,10 @@ def test_a_run_that_fails_is_a_row_and_takes_no_other_along(write_job: WriteJob)
     assert failure["stage"] == "train"
     assert failure["kind"] in ("nonfinite", "diverged")
     assert (job.parent / "calm" / "trained.json").exists()
+
+
+def test_a_run_that_this_machine_can_never_hold_is_a_row_and_not_an_endless_wait(write_job: WriteJob) -> None:  # noqa: F811
+    job = write_job([("run", LORA, SHORT, 0)])
+    finish(start(job, workers_per_run=64), job)
+    failure = json.loads((job.parent / "run" / "failure.json").read_text())
+    assert "needs 64 devices" in failure["reason"]

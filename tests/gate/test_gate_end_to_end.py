@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,13 +28,22 @@ PATIENCE_S = 400.0
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that changes nothing: what it answers is what the base model answers."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
+    import torch
+    from safetensors.torch import save_file
 
-    base = resolve(DEFAULT_MODEL).folder
-    model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+    base = resolve(DEFAULT_MODEL)
+    width, rank = int(base.config["hidden_size"]), 2
+    weights = {}
+    for layer in range(int(base.config["num_hidden_layers"])):
+        name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        weights[f"{name}.lora_A.weight"] = torch.full((rank, width), 0.01)
+        weights[f"{name}.lora_B.weight"] = torch.zeros(width, rank)
     folder = tmp_path_factory.mktemp("checkpoint") / "adapter"
-    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")).save_pretrained(folder)
+    folder.mkdir()
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    kind = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": str(base.folder)}
+    settings = {"r": rank, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none", "inference_mode": True}
+    (folder / "adapter_config.json").write_text(json.dumps({**kind, **settings}))
     return folder
 
 

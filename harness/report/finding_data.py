@@ -50,6 +50,7 @@ def train_size(data: ReportData) -> Finding | None:
             *_size_sentences(grid, sized),
             *(_clean_sentence(name, item) for name, item in cleaned),
             *_removed_sentence(data, grid),
+            *([f"Verdicts are Holm-adjusted for {len(tested)} comparisons."] if len(tested) > 1 else []),
             *(items_needed_sentence(item) for item in undecided[:1]),
         ),
         numbers=tuple(_number(name, item) for name, item in zip(names, tested, strict=True)),

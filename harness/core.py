@@ -73,7 +73,8 @@ class BrokenRow:
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Three disjoint splits of one pinned source. `unusable` maps an example id to why its gold cannot judge;
-    those items stay outside every denominator. `removed` maps a training item to why a clean run leaves it out."""
+    those items stay outside every denominator. `removed` maps a training item to why a clean run leaves it out.
+    `max_new_tokens` is how long an answer to this data may be, where the task's own limit does not fit it."""
 
     name: str
     revision: str
@@ -85,6 +86,7 @@ class Dataset:
     broken: tuple[BrokenRow, ...] = ()
     unusable: Mapping[str, str] = field(default_factory=dict)
     removed: Mapping[str, str] = field(default_factory=dict)
+    max_new_tokens: int | None = None
 
     def split(self, name: Split) -> tuple[Example, ...]:
         """The examples of one split, unusable ones included."""

@@ -488,3 +488,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_an_entry_of_tables_json_that_contradicts_itself_is_broken() -> None:
     with pytest.raises(ValueError, match=r"tables\.json, database 'shop'"):
         described_ddl({"db_id": "shop", "table_names_original": ["a"], "column_names_original": [[0, "x"]]})
+
+
+def test_an_answer_to_a_real_data_set_may_be_longer_than_one_to_the_built_in_data(tmp_path: Path) -> None:
+    rows = [{"question": f"q {n}", "gold": "SELECT a FROM t", "schema": "CREATE TABLE t (a INTEGER)"} for n in range(9)]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps({**row, "split": "test"}) + "\n" for row in rows))
+    data = task.load(DataRequest(name="jsonl", path=file))
+    assert data.max_new_tokens is not None
+    assert data.max_new_tokens > task.max_new_tokens

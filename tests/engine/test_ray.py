@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,24 @@ PATIENCE_S = 400.0
 SHORT = Training(learning_rate=2e-3, epochs=2, batch_size=8, max_length=200)
 LONG = Training(learning_rate=2e-3, epochs=20, batch_size=8, max_length=200)
 SAVING = {"save_every_steps": 5}
+DRIVERS: list[subprocess.Popen[str]] = []
 
 
 def start(job: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.engine.ray_driver", str(job), json.dumps(options)]
     with (job.parent / "events.jsonl").open("a") as events, (job.parent / "errors.log").open("a") as errors:
-        return subprocess.Popen(command, stdout=events, stderr=errors, text=True, start_new_session=True)
+        driver = subprocess.Popen(command, stdout=events, stderr=errors, text=True, start_new_session=True)
+    DRIVERS.append(driver)
+    return driver
+
+
+@pytest.fixture(autouse=True)
+def no_driver_outlives_its_test() -> Iterator[None]:
+    yield
+    for driver in DRIVERS:
+        driver.kill()
+        driver.wait()
+    DRIVERS.clear()
 
 
 def finish(driver: subprocess.Popen[str], job: Path) -> None:
@@ -50,7 +62,8 @@ def finish(driver: subprocess.Popen[str], job: Path) -> None:
 
 def events(job: Path) -> list[dict[str, Any]]:
     path = job.parent / "events.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines if line.startswith("{")]  # Ray itself tells of dead workers here
 
 
 def wait(reached: Callable[[], bool], driver: subprocess.Popen[str], job: Path) -> None:

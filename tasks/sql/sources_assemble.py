@@ -163,11 +163,12 @@ def with_unique_ids(examples: Sequence[Example]) -> list[Example]:
 def assembled(source: Source, splits: Splits, broken: Sequence[BrokenRow], request: DataRequest) -> Dataset:
     """The data set: unique ids, shuffled by `request.seed`, cut to the sizes asked for, golds checked."""
     sizes = {"train": request.train_size, "validation": request.validation_size, "test": request.test_size}
-    ids = with_unique_ids([example for split in SPLITS for example in splits[split]])
+    # shuffled first: a repeat then stands behind its twin under every seed, and no size keeps "x-2" without "x"
+    ids = with_unique_ids([example for split in SPLITS for example in shuffled(splits[split], request.seed)])
     made: Splits = {}
     for split in SPLITS:
         mine, ids = ids[: len(splits[split])], ids[len(splits[split]) :]
-        made[split] = shuffled(mine, request.seed)[: sizes[split]]
+        made[split] = mine[: sizes[split]]
     return Dataset(
         name=source.name,
         revision=source.revision,

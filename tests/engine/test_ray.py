@@ -63,7 +63,8 @@ def finish(driver: subprocess.Popen[str], job: Path) -> None:
 def events(job: Path) -> list[dict[str, Any]]:
     path = job.parent / "events.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.startswith("{")]  # Ray itself tells of dead workers here
+    # Ray itself tells of dead workers here, with or without an end of line before the next event.
+    return [json.loads(line[line.index('{"event"') :]) for line in lines if '{"event"' in line]
 
 
 def wait(reached: Callable[[], bool], driver: subprocess.Popen[str], job: Path) -> None:

@@ -1,7 +1,8 @@
 """Blessing: a run's scored items -> a baseline file fit for git, and back. The only writer of baselines.
 
-One JSON object: format, task, split, scorer, run, versions, setting, note, a digest over all of it, then one line an item (id,
-value, outcome, why, cluster, tags, latency_s), sorted by id, so that a diff shows items. Answers stay out: they are
+One JSON object: format, task, split, scorer, run, versions (the hashes of the certificate's parts), setting, forced (why its
+numbers are marked), note, a digest over all of it, then one line an item (id, value, outcome, why, cluster, tags, latency_s,
+content), sorted by id, so that a diff shows items. Answers stay out: they are
 long and hostile. A file that was edited by hand no longer matches its digest and is refused.
 """
 
@@ -70,6 +71,7 @@ def read_baseline(path: Path) -> ItemSet:
             versions={str(part): str(version) for part, version in body["versions"].items()},
             setting=dict(body.get("setting", {})),
             items=tuple(_item(row) for row in body["items"]),
+            forced=tuple(str(mark) for mark in body.get("forced", [])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"baseline {path} cannot be read ({error}); bless the run again") from error
@@ -85,6 +87,7 @@ def _text(items: ItemSet, note: str) -> str:
         "versions": dict(sorted(items.versions.items())),
         "setting": dict(sorted(items.setting.items())),
         "note": note,
+        **({"forced": list(items.forced)} if items.forced else {}),
     }
     rows = [_row(item) for item in sorted(items.items, key=lambda item: item.id)]
     head["digest"] = digest({**head, "items": rows}, 16)
@@ -94,7 +97,12 @@ def _text(items: ItemSet, note: str) -> str:
 
 def _row(item: Item) -> dict[str, Any]:
     row: dict[str, Any] = {"id": item.id, "value": item.value, "outcome": item.outcome, "why": item.why}
-    optional = {"cluster": item.cluster, "tags": list(item.tags), "latency_s": item.latency_s}
+    optional = {
+        "cluster": item.cluster,
+        "tags": list(item.tags),
+        "latency_s": item.latency_s,
+        "content": item.content,
+    }
     return row | {key: value for key, value in optional.items() if value not in ("", [], None)}
 
 
@@ -107,6 +115,7 @@ def _item(row: Mapping[str, Any]) -> Item:
         cluster=row.get("cluster", ""),
         tags=tuple(row.get("tags", ())),
         latency_s=row.get("latency_s"),
+        content=row.get("content", ""),
     )
 
 

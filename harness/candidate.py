@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from harness.core import Split, UserError
+from harness.core import Split, UserError, digest
 from harness.items import ItemSet, item_from_row
 from harness.store import Run, Sweep, encodable, read_json
 
@@ -28,10 +28,12 @@ def evaluate(
     *,
     results: Path = Path("results"),
     data_path: Path | None = None,
+    allow_uncertified: bool = False,
 ) -> ItemSet:
     """The scored items `item_ids` of a finished run or a checkpoint, on the baseline's split and by its scorer.
 
-    What a run has not answered, its checkpoint is asked. Raises UserError when it cannot be evaluated.
+    What a run has not answered, its checkpoint is asked. Raises UserError when it cannot be evaluated, and when a
+    checkpoint was trained with another format than it would be asked with, unless `allow_uncertified`.
     """
     path = Path(checkpoint)
     if is_run(path):
@@ -41,7 +43,8 @@ def evaluate(
             return scored
         checkpoint = str(weights)
     sample = importlib.import_module("harness.checkpoint").evaluate_checkpoint
-    return cast(ItemSet, sample(checkpoint, baseline, item_ids, results=results, data_path=data_path))
+    places = {"results": results, "data_path": data_path, "allow_uncertified": allow_uncertified}
+    return cast(ItemSet, sample(checkpoint, baseline, item_ids, **places))
 
 
 def _scored(folder: Path, baseline: ItemSet, wanted: set[str]) -> ItemSet:
@@ -89,6 +92,7 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
     examples = sweep.examples()
     latencies = {c.example_id: c.latency_s for c in run.completions(chosen)}
     shared = {key: examples[key].to_dict() for key in ("cluster", "tags")}
+    shared["content"] = {row.Index: digest([row.inputs, row.gold, row.meta]) for row in examples.itertuples()}
     items = []
     for row in rows:
         score = row["scores"][chosen_scorer]
@@ -104,6 +108,7 @@ def run_items(folder: Path, split: Split | None = None, scorer: str | None = Non
         items=tuple(items),
         versions=run_versions(run, chosen_scorer),
         setting={**{key: getattr(run.spec, key) for key in SETTING}, "device": sweep.info.get("device", "")},
+        forced=run_marks(run),
     )
 
 
@@ -121,6 +126,19 @@ def run_versions(run: Run, scorer: str = "") -> dict[str, str]:
     asked = ((sweep.hosted() or {}).get("roles") or {}).get("judge") or {}
     parts = [scorer, asked.get("rubric", ""), asked.get("when", ""), *sorted(asked.get("snapshots", []))]
     return {**found, "judge": " ".join(str(part) for part in parts if part) if asked else ""}
+
+
+def run_marks(run: Run) -> tuple[str, ...]:
+    """Why a run's numbers are marked: its sweep's certificate was forced or is missing, or its own format was."""
+    sweep = Sweep(run.folder.parent)
+    certificate = sweep.certificate()
+    marks = [str(note) for note in read_json(run.folder / "notes.json") or [] if str(note).startswith("forced")]
+    if certificate is None:
+        return (f"{run.name}: its sweep has no certificate", *marks)
+    failed = [f"{check['part']}: {check['name']}" for check in certificate["parts"] if check["status"] == "fail"]
+    if certificate["forced"] or failed:
+        marks.insert(0, f"{run.name}: not certified ({', '.join(failed) or 'forced'})")
+    return tuple(marks)
 
 
 def _secondary_outcome(value: float | None, primary_outcome: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import Message, UserError
-from harness.models import load_tokenizer, tokenizer_hash
+from harness.models import VOCABULARY_FILES, files_hash, load_tokenizer, tokenizer_hash
 
 PLAIN_FORMAT = "turns joined by a blank line, answer after a blank line, version 1"
 _SENTINEL = "tunebench-answer"
@@ -42,6 +42,9 @@ class ChatFormat:
         self._template: str | None = self._tokenizer.chat_template
         self._special = sorted(set(self._tokenizer.all_special_tokens), key=len, reverse=True)
         self.end_id = self._end_token()
+        self.bos_id = self._expected_bos()
+        self.template_hash = hashlib.sha256((self._template or PLAIN_FORMAT).encode()).hexdigest()[:16]
+        self.tokenizer_hash = files_hash(folder, VOCABULARY_FILES)
         key = (self._template or PLAIN_FORMAT) + tokenizer_hash(folder)
         self.hash = hashlib.sha256(key.encode()).hexdigest()[:16]
 
@@ -74,11 +77,20 @@ class ChatFormat:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
 
+    def visible_text(self, content: str) -> str:
+        """`content` as it stands in a prompt or an answer: spelled special tokens broken apart."""
+        return self._defused(content)
+
     def _defused(self, content: str) -> str:
         for token in self._special:
             if token in content and len(token) > 1:
                 content = content.replace(token, token[0] + " " + token[1:])
         return content
+
+    def _expected_bos(self) -> int | None:
+        """The token that this model's texts begin with, when its tokenizer would write one by itself."""
+        bos: int | None = self._tokenizer.bos_token_id
+        return bos if bos is not None and self._tokenizer.encode("x")[:1] == [bos] else None
 
     def _end_token(self) -> int:
         """The token that the template writes after an assistant's answer; without a template, EOS."""

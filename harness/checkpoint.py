@@ -1,8 +1,9 @@
 """A bare checkpoint and item ids in, scored items out: samples and grades what the gate asks for, outside any sweep.
 
-The checkpoint is a PEFT LoRA folder or a full transformers folder. A run's checkpoint (results/<sweep>/<run>/checkpoint)
-is asked with that run's model, data and prompt style; a foreign one, or one trained on another task, as the baseline
-was. Its weights are proven in the engine before they may answer, like a run's. Answers and scores are kept below
+The checkpoint is a PEFT LoRA folder or a full transformers folder. One that was trained here is asked with its run's model,
+data and prompt style (spec.json above it, or the tunebench.json in it); a foreign one, or one trained on another task, as
+the baseline was. What it was trained with is compared with what it is about to be asked with, and another format is refused
+unless forced. Its weights are proven in the engine before they may answer, like a run's. Answers and scores are kept below
 results/gates/, under a hash of the weights and of everything else that decides them: a gate that was killed goes on
 where it was, and one that is asked again samples nothing.
 """
@@ -23,12 +24,15 @@ from harness.engine.local import LocalEngine
 from harness.grade import grade
 from harness.items import ItemSet, item_from_row
 from harness.models import DEFAULT_MODEL, resolve
+from harness.parts import content_hash
 from harness.plan import axes
 from harness.prepare import Prepared, SweepRequest, prepare
+from harness.sample.proof import BASE
 from harness.sample.vllm_settings import devices_of_engine
 from harness.store import Run, Sweep, append_lines, read_json, write_json
 from harness.sweep import NUM_PROBES, device_name
 from harness.tokens import messages, requests, shots_of
+from harness.trained_with import differences, recorded_spec, refusal
 
 GRADED_AT_ONCE = 32
 DECIDES = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
@@ -41,8 +45,10 @@ def evaluate_checkpoint(
     *,
     results: Path = Path("results"),
     data_path: Path | None = None,
+    allow_uncertified: bool = False,
 ) -> ItemSet:
-    """The scored items `item_ids` of a checkpoint. Raises UserError when it cannot be loaded, proven or sampled."""
+    """The scored items `item_ids` of a checkpoint. Raises UserError when it cannot be loaded, proven or sampled, and
+    when it was trained with another format than it would be asked with, unless `allow_uncertified`."""
     folder = Path(checkpoint)
     kind = checkpoint_kind(folder)
     asked = _spec(folder, baseline)
@@ -51,6 +57,10 @@ def evaluate_checkpoint(
     device, sampler = found_device(), found_sampler()
     request = SweepRequest(axes=given, folder=folder, device=device, sampler=sampler, data_path=data_path)
     prepared = prepare(request)
+    spec = prepared.specs[0]
+    found = differences(folder, prepared.task, prepared.dataset, spec, prepared.chats[spec.model])
+    if found and not allow_uncertified:
+        raise UserError(refusal(str(folder), found))
     split = cast(Split, baseline.split)
     examples = _examples(prepared, split, item_ids)
     run = Run(results / "gates" / _work_name(folder, asked, prepared))
@@ -68,6 +78,7 @@ def evaluate_checkpoint(
         items=_items(prepared, run, split, examples),
         versions=prepared.versions,
         setting={**baseline.setting, "device": device_name(device)},
+        forced=tuple(f"{folder.name}: asked in another format than it was trained in: {text}" for text in found),
     )
 
 
@@ -110,8 +121,9 @@ def _work_name(folder: Path, asked: RunSpec, prepared: Prepared) -> str:
 
 
 def _spec(folder: Path, baseline: ItemSet) -> RunSpec:
-    if (folder.parent / "spec.json").is_file() and (spec := Run(folder.parent).spec).task == baseline.task:
-        return replace(spec, method=Base(), training=None, train_size=None)
+    known = Run(folder.parent).spec if (folder.parent / "spec.json").is_file() else recorded_spec(folder)
+    if known is not None and known.task == baseline.task:
+        return replace(known, method=Base(), training=None, train_size=None)
     setting: Mapping[str, Any] = baseline.setting
     adapter = read_json(folder / "adapter_config.json") or {}
     named = str(adapter.get("base_model_name_or_path") or setting.get("model") or DEFAULT_MODEL)
@@ -178,7 +190,11 @@ def _sample(
             problems.append(event["reason"])
 
     try:
-        references = {"candidate": _reference(engine, run, str(model.folder), (where, kind), probes)}
+        base = Run(run.folder / "base")
+        references = {
+            BASE: _reference(engine, base, str(model.folder), (None, "base"), probes),
+            "candidate": _reference(engine, run, str(model.folder), (where, kind), probes),
+        }
         job = {
             "run": "candidate",
             "method": kind,
@@ -201,7 +217,7 @@ def _sample(
 
 
 def _reference(
-    engine: LocalEngine, run: Run, model: str, checkpoint: tuple[str, str], probes: list[list[int]]
+    engine: LocalEngine, run: Run, model: str, checkpoint: tuple[str | None, str], probes: list[list[int]]
 ) -> list[list[float]]:
     """transformers' log-probabilities of the probes under the checkpoint."""
     path = run.folder / "reference.json"
@@ -211,7 +227,7 @@ def _reference(
     answer = read_json(path) or {"error": "the process died"}
     if "error" in answer:
         path.unlink(missing_ok=True)
-        raise UserError(f"transformers could not load {checkpoint[0]}: {answer['error']}")
+        raise UserError(f"transformers could not load {checkpoint[0] or model}: {answer['error']}")
     found: list[list[float]] = answer["log_probabilities"]
     return found
 
@@ -235,6 +251,7 @@ def _items(prepared: Prepared, run: Run, split: Split, examples: Sequence[Exampl
     for row in run.scores(split):
         if (example := by_id.get(row["example_id"])) is not None:
             shared = {"cluster": example.cluster or example.id, "tags": list(example.tags)}
+            shared["content"] = content_hash(example)
             more = {**shared, "latency_s": latencies.get(example.id)}
             items.append(item_from_row({**row, **row["scores"][prepared.task.primary], **more}))
     return tuple(items)

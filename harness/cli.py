@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,22 +185,33 @@ def certify(
     task: Task,
     data: str = "builtin",
     data_path: Path | None = None,
-    sample: Annotated[int, typer.Option(help="test items to score")] = 60,
+    model: Annotated[str, typer.Option(help="whose tokens are checked; none leaves the format out")] = "smollm2-135m",
+    checkpoint: Annotated[Path | None, typer.Option(help="also: is it asked as it was trained?")] = None,
+    prompt_style: Text = None,
+    sample: Annotated[int, typer.Option(help="test items whose wrong answers are scored")] = 60,
+    accuracy: Annotated[float, typer.Option(help="expected, for what the test split can show")] = 0.7,
+    margin: Annotated[float, typer.Option(help="the gate's, for how many items it needs")] = 0.02,
     output: Annotated[Path | None, typer.Option(help="write the certificate as JSON")] = None,
 ) -> None:
-    """Prove that a task's evaluation can judge. Exits 1 when a check fails."""
-    from harness.certify import check_task
+    """Prove that an evaluation can judge, and that training and inference see the same tokens. Exits 1 on a failure."""
+    from harness.certify_command import CertifyRequest, certificate_of
+    from harness.certify_render import print_certificate
     from harness.core import DataRequest
-    from harness.registry import load_task
     from harness.store import write_json
 
-    request = DataRequest(name=data, path=data_path, train_size=600, validation_size=200, test_size=200)
-    certificate = check_task(load_task(task), sample=sample, request=request)
-    for check in certificate.checks:
-        typer.echo(f"{check.status:<5} {check.part:<8} {check.name}: {check.detail}")
-        for example in check.examples[:3]:
-            typer.echo(f"        {example[:200]!r}")
-    typer.echo(certificate.summary)
+    certificate = certificate_of(
+        CertifyRequest(
+            task=task,
+            data=DataRequest(name=data, path=data_path, train_size=600, validation_size=200, test_size=200),
+            model=None if model == "none" else model,
+            checkpoint=checkpoint,
+            prompt_style=prompt_style,
+            sample=sample,
+            accuracy=accuracy,
+            margin=margin,
+        )
+    )
+    print_certificate(certificate, f"certificate of {task} on {data}", _console())
     if output is not None:
         write_json(output, certificate.to_json())
     if not certificate.passed:
@@ -288,7 +300,7 @@ def compare(
     if output:
         Path(output).write_text(text, encoding="utf-8")
     else:
-        typer.echo(text)
+        _echo(text, ("WARNING: forced:", "WARNING: uncertified:"))
 
 
 @app.command()
@@ -323,27 +335,29 @@ def gate(
     ] = "clusters",
     results: Annotated[Path, typer.Option(help="a bare checkpoint's answers are kept below it")] = Path("results"),
     data_path: Path | None = None,
+    allow_uncertified: Annotated[
+        bool, typer.Option(help="ask in another format than trained all the same; marks the verdict")
+    ] = False,
     json: Path | None = None,
     junit: Path | None = None,
     comment: Path | None = None,
     summary: Path | None = None,
 ) -> None:
     """Is the candidate worse than the baseline? Exits 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 cannot compare."""
-    from functools import partial
 
     from harness.candidate import evaluate
     from harness.gate import run_gate
     from harness.gate_policy import load_policy, single_check_policy
-    from harness.gate_render import as_text, write_verdict
+    from harness.gate_render import UNCERTIFIED, as_text, write_verdict
 
     if generalise_to not in ("clusters", "items"):
         raise _user_error(f"--generalise-to is clusters or items, got {generalise_to!r}")
     place = baseline or results / "baselines" / f"{task}.json"
     population: Any = generalise_to
     rules = load_policy(policy) if policy else single_check_policy(task, place, margin, generalise_to=population)
-    asked = partial(evaluate, results=results, data_path=data_path)
+    asked = partial(evaluate, results=results, data_path=data_path, allow_uncertified=allow_uncertified)
     verdict = run_gate(str(candidate), rules, asked, until_decided=until_decided)
-    typer.echo(as_text(verdict))
+    _echo(as_text(verdict), (UNCERTIFIED,))
     write_verdict(verdict, json_path=json, junit_path=junit, comment_path=comment, summary_path=summary)
     raise typer.Exit(verdict.exit_code)
 
@@ -419,6 +433,12 @@ def _explain(error: Exception) -> int:
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _echo(text: str, alarming: tuple[str, ...]) -> None:
+    """Print `text`; its lines that begin with an alarm are red where the terminal has colours."""
+    for line in text.splitlines():
+        typer.secho(line, fg="red", bold=True) if line.startswith(alarming) else typer.echo(line)
 
 
 def _user_error(text: str) -> Exception:

@@ -19,9 +19,11 @@ from harness.core import UserError
 from harness.gate_checks import further_items
 from harness.gate_render import LONGEST_TEXT, markdown, visible
 from harness.items import Flip, Flips, ItemSet, flips
+from harness.parts import content_problems
 
 Verdict = Literal["better", "worse", "cannot tell"]
 EXAMPLES = 5
+MARKS = ("forced:", "uncertified:")  # warnings that mark every number
 POWER = 0.8
 
 
@@ -132,7 +134,10 @@ def as_text(comparison: Comparison) -> str:
 def as_markdown(comparison: Comparison) -> str:
     """Markdown in which ids, reasons and answers are inert."""
     lines = [f"## {markdown(comparison.b)} against {markdown(comparison.a)}: {comparison.verdict}", ""]
-    lines += [f"- **warning**: {markdown(warning)}" for warning in comparison.warnings]
+    marked = [warning for warning in comparison.warnings if warning.startswith(MARKS)]
+    if marked:  # GitHub shows a caution in red
+        lines += ["> [!CAUTION]", *(f"> {markdown(warning)}" for warning in marked), ""]
+    lines += [f"- **warning**: {markdown(warning)}" for warning in comparison.warnings if warning not in marked]
     lines += [f"- {markdown(line)}" for line in _lines(comparison)]
     for verb, changes in (("gained", comparison.flips.gained), ("lost", comparison.flips.lost)):
         lines += ["", f"### {len(changes)} {verb}{markdown(_reasons(changes))}", ""]
@@ -171,12 +176,16 @@ def _warnings(a: ItemSet, b: ItemSet, force: bool) -> tuple[str, ...]:
         for what, x, y in (("task", a.task, b.task), ("split", a.split, b.split))
         if x and y and x != y
     ]
+    changed = content_problems(a.contents(), b.contents())
+    if changed:
+        differing.append(f"{len(changed)} shared items ask or expect something else, such as {changed[0]}")
     if differing and not force:
         raise UserError(
             f"{a.name} and {b.name} were judged differently: {'; '.join(differing)}. Sample and score one again, or "
             "give --force to compare all the same"
         )
     found = [f"forced: judged differently: {'; '.join(differing)}"] if differing else []
+    found += [f"uncertified: {mark}" for mark in (*a.forced, *b.forced)]
     if unknown or not parts:
         found.append(f"not known on both sides, so not checked: {', '.join(unknown) or 'every version'}")
     if a.scorer != b.scorer:

@@ -22,6 +22,7 @@ from harness.core import UserError, digest
 from harness.gate_checks import CheckError, Decision, Measured, measure
 from harness.gate_policy import Check, Policy, TaskPolicy
 from harness.items import Flips, ItemSet, flips
+from harness.parts import content_problems
 
 GateDecision = Literal["PASS", "FAIL", "INCONCLUSIVE", "CANNOT_COMPARE"]
 EXIT_CODES: Mapping[GateDecision, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2, "CANNOT_COMPARE": 3}
@@ -79,7 +80,8 @@ class TaskSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The one object that every rendering shows. `level` is the one-sided level of this (last) look."""
+    """The one object that every rendering shows. `level` is the one-sided level of this (last) look; `forced` marks
+    every number: an evaluation that was not certified, on either side."""
 
     decision: GateDecision
     candidate: str
@@ -90,6 +92,7 @@ class Verdict:
     look: int
     num_looks: int
     error_rule: str
+    forced: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -138,6 +141,7 @@ def decide(candidate: str, evidence: Sequence[TaskEvidence], policy: Policy, *, 
         look=1,
         num_looks=1,
         error_rule=_error_rule(policy, 1),
+        forced=_marks(evidence),
     )
 
 
@@ -237,6 +241,11 @@ def _problems(part: TaskEvidence, policy: Policy) -> list[str]:
         old, new = getattr(part.baseline, what), getattr(part.candidate, what)
         if old != new:
             problems.append(f"the baseline's {what} is {old!r}, the candidate's {new!r}")
+    changed = content_problems(part.baseline.contents(), part.candidate.contents())
+    if changed:
+        problems.append(
+            f"{len(changed)} items ask or expect something else than when the baseline was blessed, such as {changed[0]}"
+        )
     candidate, baseline = part.candidate.by_id(), part.baseline.by_id()
     covered = sum(key in candidate for key in part.asked)
     if not part.asked or covered < policy.minimum_coverage * len(part.asked):
@@ -264,6 +273,13 @@ def version_problems(old: ItemSet, new: ItemSet) -> list[str]:
         elif before != after:
             problems.append(f"the {part} version changed from {before} to {after}; bless a baseline with the new one")
     return problems
+
+
+def _marks(evidence: Sequence[TaskEvidence]) -> tuple[str, ...]:
+    """Why numbers of either side are marked, each reason once."""
+    sides = [(part.task, name, items) for part in evidence
+             for name, items in (("baseline", part.baseline), ("candidate", part.candidate)) if items]  # fmt: skip
+    return tuple(dict.fromkeys(f"{task}, {name}: {mark}" for task, name, items in sides for mark in items.forced))
 
 
 def _adjusted(measured: Sequence[tuple[str, Check, Measured]], alpha: float) -> tuple[CheckResult, ...]:

@@ -28,6 +28,7 @@ SUMMARY_LIMIT_BYTES = 1_000_000
 COMMENT_LIMIT_CHARACTERS = 65_000
 LONGEST_TEXT = 300
 EXAMPLES = 10
+UNCERTIFIED = "UNCERTIFIED, do not act on these numbers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class Facts:
     problems: tuple[str, ...]
     tasks: tuple[str, ...]
     error_rule: str
+    forced: tuple[str, ...]
 
 
 def facts(verdict: Verdict) -> Facts:
@@ -65,13 +67,14 @@ def facts(verdict: Verdict) -> Facts:
         problems=tuple(_short(problem) for problem in verdict.problems),
         tasks=tuple(_task_line(task) for task in verdict.tasks),
         error_rule=verdict.error_rule,
+        forced=tuple(f"{UNCERTIFIED}: {_short(mark)}" for mark in verdict.forced),
     )
 
 
 def as_text(verdict: Verdict) -> str:
     """For a terminal: plain text without control characters."""
     words = facts(verdict)
-    lines = [f"{words.headline}  {words.candidate}"]
+    lines = [*words.forced, f"{words.headline}  {words.candidate}"]
     lines += [f"  cannot compare: {problem}" for problem in words.problems]
     for check in words.checks:
         lines.append(f"  {check.decision:<12} {check.name}: {check.measured}, limit {check.limit}")
@@ -90,6 +93,7 @@ def as_json(verdict: Verdict) -> str:
         "exit_code": verdict.exit_code,
         "candidate": verdict.candidate,
         "problems": list(verdict.problems),
+        "forced": list(verdict.forced),
         "further_items": verdict.further_items,
         "checks": [_check_json(result) for result in verdict.checks],
         "tasks": [_task_json(task) for task in verdict.tasks],
@@ -108,10 +112,12 @@ def as_junit(verdict: Verdict) -> str:
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("decision", verdict.decision), ("exit_code", verdict.exit_code), ("rule", words.error_rule)):
         ElementTree.SubElement(properties, "property", name=name, value=_xml(str(value)))
+    for mark in words.forced:
+        ElementTree.SubElement(properties, "property", name="uncertified", value=_xml(mark))
     for check in words.checks:
         case = ElementTree.SubElement(suite, "testcase", classname="gate", name=_xml(check.name))
         numbers = f"{check.measured}, limit {check.limit}; {check.counts}; {check.p_values}; {check.further}"
-        text = _xml(f"{check.decision}: {numbers}")
+        text = _xml(f"{check.decision}: {numbers}" + "".join(f"; {mark}" for mark in words.forced))
         if check.decision == "PASS":
             ElementTree.SubElement(case, "system-out").text = text
         else:
@@ -188,6 +194,8 @@ def _fitted(verdict: Verdict, fits: Callable[[str], bool], most_examples: int) -
 def _page(verdict: Verdict, most_examples: int, most_problems: int | None) -> str:
     words = facts(verdict)
     lines = [f"## Gate: {markdown(words.headline)}", "", f"Candidate: {markdown(words.candidate)}", ""]
+    if words.forced:  # GitHub shows a caution in red
+        lines += ["> [!CAUTION]", *(f"> {markdown(mark)}" for mark in words.forced), ""]
     shown = words.problems[:most_problems]
     lines += [f"- cannot compare: {markdown(problem)}" for problem in shown]
     if len(shown) < len(words.problems):

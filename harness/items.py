@@ -1,8 +1,8 @@
 """One run's scored items on one split by one scorer, as gate and compare read them. Frames in, values out.
 
 `value` None is unscored and never 0. `versions` maps a certificate part (task, data, prompts, scorers, engine, and
-judge where one scored) to its hash; results made elsewhere have none. Ids, reasons, answers and tags are text from
-outside.
+judge where one scored) to its hash; results made elsewhere have none. `forced` says why the numbers are marked. Ids,
+reasons, answers and tags are text from outside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One scored answer. `latency_s` is the time this answer took, where it was measured."""
+    """One scored answer. `latency_s` is the time this answer took, where it was measured; `content` the hash of what was
+    asked and what is right (parts.content_hash), by which a changed row is seen."""
 
     id: str
     value: float | None
@@ -30,6 +31,7 @@ class Item:
     cluster: str = ""
     tags: tuple[str, ...] = ()
     latency_s: float | None = None
+    content: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -58,6 +60,7 @@ class ItemSet:
     items: tuple[Item, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
     setting: Mapping[str, Any] = field(default_factory=dict)
+    forced: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -69,6 +72,10 @@ class ItemSet:
     def by_id(self) -> dict[str, Item]:
         """The items under their ids, in order."""
         return {item.id: item for item in self.items}
+
+    def contents(self) -> dict[str, str]:
+        """Id -> content hash, "" where it is not known."""
+        return {item.id: item.content for item in self.items}
 
     @property
     def unscored_share(self) -> float:
@@ -139,6 +146,7 @@ def item_from_row(row: Mapping[Any, Any]) -> Item:
         cluster=_text(row.get("cluster")),
         tags=() if tags is None or isinstance(tags, float | str) else tuple(str(tag) for tag in tags),
         latency_s=_number(row.get("latency_s")),
+        content=_text(row.get("content")),
     )
 
 

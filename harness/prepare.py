@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.certify import source_hash
 from harness.chat import ChatFormat
-from harness.core import ALL_LINEAR, DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name, to_json
+from harness.core import ALL_LINEAR, DataRequest, Dataset, RunSpec, Task, UserError, digest, hosted_name
 from harness.engine import EngineOptions
 from harness.hosted import HostedRequest, endpoint_name
 from harness.models import REMOTE_CODE, Model, linear_modules, resolve
+from harness.parts import engine_settings, prompt_fingerprint, versions
 from harness.plan import TARGET_GROUPS, Axes, nearest, plan
 from harness.registry import load_task
 from harness.store import read_json, run_name
@@ -101,26 +100,21 @@ def prepare(request: SweepRequest) -> Prepared:
 
         dataset = replace(dataset, removed=removals(task, dataset))
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
-    versions = {
-        "task": f"{task.name} {task.version}",
-        "data": f"{dataset.name} {dataset.revision} seed {given.data_seed}",
-        "prompts": digest([_prompt_fingerprint(task, dataset, style) for style in given.prompt_styles], 16),
-        "scorers": source_hash(task),
-        "engine": f"{request.sampler} {_version(request.sampler)}",
-    }
+    engine = engine_settings(task, request.sampler, request.device)
+    found = versions(task, dataset, given.data_seed, engine)
     names = []
     for spec in specs:
         if spec.model in models:
             revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
         else:  # which snapshot answers is known afterwards, and kept with the answers
             revisions = {"model": endpoint_name(), "chat": "messages"}
-        fingerprint = _prompt_fingerprint(task, dataset, spec.prompt_style)
-        key = {"task": versions["task"], "data": versions["data"], "prompt": digest(fingerprint, 16), **revisions}
+        fingerprint = prompt_fingerprint(task, dataset, spec.prompt_style)
+        key = {"task": found["task"], "data": found["data"], "prompt": digest(fingerprint, 16), **revisions}
         if spec.curation == "clean":
             key["removed"] = digest(sorted(dataset.removed), 16)
         sizes = str((given.validation_size, given.test_size))
         names.append(run_name(spec, {**key, "sizes": sizes, "options": digest(request.options, 16)}))
-    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=versions)
+    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=found)
 
 
 def _models(request: SweepRequest) -> dict[str, Model]:
@@ -191,17 +185,3 @@ def data_request(request: SweepRequest) -> DataRequest:
         test_size=given.test_size,
         offline=request.offline,
     )
-
-
-def _prompt_fingerprint(task: Task, dataset: Dataset, style: str) -> Any:
-    """The prompt text of the first examples: changes when the prompt function does."""
-    return [style, [to_json(list(task.prompts[style](example.inputs))) for example in dataset.test[:3]]]
-
-
-def _version(package: str) -> str:
-    for name in (package, f"{package}-cpu"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "not installed"

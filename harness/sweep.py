@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import __version__
+from harness.certify_sweep import add_engine_part, certify_sweep
 from harness.chat import ChatFormat
 from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
 from harness.curate.axis import summary as curation_summary
@@ -27,11 +28,14 @@ from harness.engine import start_engine
 from harness.grade import grade
 from harness.hosted import judge_config, refuse_without_key
 from harness.hosted_stage import HostedStage
-from harness.prepare import Prepared, SweepRequest, data_request, prepare
+from harness.prepare import Prepared, SweepRequest, prepare
 from harness.progress import Display
+from harness.sample.batches import NUM_ALONE
+from harness.sample.proof import BASE
 from harness.sample.vllm_settings import devices_of_engine
 from harness.store import Run, Sweep, append_lines, split_summary, write_json
 from harness.tokens import messages, requests, shots_of, training_items
+from harness.trained_with import differences, refusal, training_record
 
 NUM_PROBES = 2
 
@@ -96,32 +100,14 @@ class Stages:
 
     def _certify(self) -> None:
         """Prove that the evaluation can judge before anything is trained; the certificate stays with the numbers."""
-        known = self.sweep.certificate()
-        if known is not None and (not known["forced"] or self.request.allow_uncertified):
-            return
-        from harness.certify import Certificate, check_format, check_task
-
         self.display.stage("certify", 1 + len(self.prepared.models))
-        task, dataset = self.prepared.task, self.prepared.dataset
-        found = check_task(task, dataset, request=data_request(self.request))
-        self.display.update(1, "task")
-        checks = list(found.checks)
-        for done, (model, chat) in enumerate(self.prepared.chats.items(), start=2):
-            specs = [spec for spec in self.prepared.specs if spec.model == model]
-            checks += check_format(task, dataset, specs, chat, task.max_new_tokens)
-            self.display.update(done, model)
-        formats = digest({model: chat.hash for model, chat in self.prepared.chats.items()}, 16)
-        certificate = Certificate(checks=tuple(checks), hashes={**found.hashes, "format": formats})
-        body = {**certificate.to_json(), "forced": not certificate.passed}
-        if not certificate.passed and not self.request.allow_uncertified:
-            write_json(self.sweep.folder / "certificate-failed.json", body)
-            failed = [f"{check.name}: {check.detail}" for check in checks if check.status == "fail"]
-            raise UserError(
-                f"the evaluation is not certified: {'; '.join(failed)}. Mend it (details in "
-                f"{self.sweep.folder / 'certificate-failed.json'}), or pass --allow-uncertified, which marks every number"
-            )
-        write_json(self.sweep.folder / "certificate.json", body)
-        self.display.say(f"certificate: {certificate.summary}")
+        found = certify_sweep(self.sweep, self.request, self.prepared, self.display.update)
+        if found is None:
+            return
+        self.display.say(f"certificate: {found.summary}")
+        for check in found.checks:
+            if check.status != "pass":
+                self.display.say(f"  {check.status}: {check.name}: {check.detail}")
 
     def _train(self, model: str) -> None:
         waiting = [run for run in self._of_model(model) if _must_train(run)]
@@ -138,9 +124,9 @@ class Stages:
             if notes:
                 write_json(run.folder / "notes.json", notes)
             folder = str(self.prepared.models[model].folder)
-            jobs.append(
-                {"run_dir": str(run.folder), "spec": to_json(run.spec), "items": str(path), "tokenizer": folder}
-            )
+            record = training_record(self.prepared.task, self.prepared.dataset, run.spec, self.prepared.chats[model])
+            files = {"items": str(path), "tokenizer": folder, "record": record}
+            jobs.append({"run_dir": str(run.folder), "spec": to_json(run.spec), **files})
             totals[run.name] = float(len(items))
         self.display.stage("train", sum(totals.values()))
         done: dict[str, float] = dict.fromkeys(totals, 0.0)
@@ -169,25 +155,44 @@ class Stages:
         runs = [run for run in runs if run.failure() is None]
         waiting = [run for run in runs if len(run.completions(split)) < len(self.prepared.dataset.usable(split))]
         grading = [self._grade_later(run, split) for run in runs if run not in waiting]
+        for run in waiting:
+            self._refuse_another_format(run)
+        waiting = [run for run in waiting if run.failure() is None]
         if waiting:
             chat = self.prepared.chats[model]
             self._keep_items(split, runs, chat)
-            probes = self._probes(waiting, chat)
-            self._references(model, waiting, probes)
-            grading += self._sample(model, split, [run for run in waiting if run.failure() is None], probes)
+            probes = self._probes(self._of_model(model), chat)
+            base = self._references(model, waiting, probes)
+            grading += self._sample(split, [run for run in waiting if run.failure() is None], probes, base)
         for future in grading:
             while not future.done():
                 time.sleep(0.05)
             future.result()
+        add_engine_part(self.sweep, self.request.allow_uncertified)
 
     def _ask_hosted(self, split: Split, runs: Sequence[Run]) -> None:
         """The answers of hosted models on one split, then the judge's verdicts on every answer of `runs`."""
         HostedStage(self.request, self.prepared, self.sweep, self.display, grade_run).run(split, runs)
 
-    def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> None:
-        missing = [run for run in runs if not (run.folder / "reference.json").exists()]
-        if not missing:
+    def _refuse_another_format(self, run: Run) -> None:
+        """A checkpoint is asked as it was trained; its files may have changed since."""
+        if run.checkpoint is None:
             return
+        task, dataset = self.prepared.task, self.prepared.dataset
+        found = differences(run.checkpoint, task, dataset, run.spec, self.prepared.chats[run.spec.model])
+        if found and not self.request.allow_uncertified:
+            run.fail("format", refusal(_short(run.name), found))
+            self.display.say(f"  failed: {_short(run.name)}: {'; '.join(found)}")
+        elif found:
+            notes = [note for note in _read(run.folder / "notes.json") or [] if not note.startswith("forced: ")]
+            write_json(run.folder / "notes.json", [*notes, f"forced: {'; '.join(found)}"])
+
+    def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> list[list[float]]:
+        """Write the reference of each run; returns the base model's."""
+        base = Run(self.sweep.folder / "logs" / f"base-{digest(model)}")
+        missing = [run for run in (base, *runs) if not (run.folder / "reference.json").exists()]
+        if not missing:
+            return _log_probabilities(base)
         self.display.stage("reference", len(missing))
         seen: list[str] = []
 
@@ -195,20 +200,36 @@ class Stages:
             seen.append(event["event"])
             self.display.update(len(seen))
 
-        rows = [{"run_dir": str(r.folder), "method": _kind(r.spec), "checkpoint": _path(r.checkpoint)} for r in missing]
+        rows = [
+            {
+                "run_dir": str(run.folder),
+                "method": "base" if run is base else _kind(run.spec),
+                "checkpoint": _path(run.checkpoint),
+            }
+            for run in missing
+        ]
         folder = str(self.prepared.models[model].folder)
         self.engine.reference({"model": folder, "probes": probes, "runs": rows}, tell)
         for run in missing:
+            if run is base:
+                continue
             answer = _read(run.folder / "reference.json")
             if answer is None or "error" in answer:
                 (run.folder / "reference.json").unlink(missing_ok=True)
                 run.fail(
                     "reference", f"transformers could not load the checkpoint: {(answer or {}).get('error', 'died')}"
                 )
+        return _log_probabilities(base)
 
-    def _sample(self, model: str, split: Split, runs: Sequence[Run], probes: list[list[int]]) -> list[Future[None]]:
-        references = {run.name: _read(run.folder / "reference.json")["log_probabilities"] for run in runs}
+    def _sample(
+        self, split: Split, runs: Sequence[Run], probes: list[list[int]], base: list[list[float]]
+    ) -> list[Future[None]]:
+        references = {BASE: base, **{run.name: _log_probabilities(run) for run in runs}}
+        if not runs:
+            return []
+        model = runs[0].spec.model
         chat = self.prepared.chats[model]
+        lone = next((run for run in runs if not isinstance(run.spec.method, Base)), runs[0])
         jobs: list[dict[str, Any]] = []
         for run in runs:
             asked = requests(self.prepared.task, self.prepared.dataset, run.spec, chat, split)
@@ -224,6 +245,7 @@ class Stages:
                     "end_id": chat.end_id,
                     "probes": probes,
                     "references": references,
+                    "num_alone": NUM_ALONE if run is lone and split == "validation" else 0,
                 }
             )
         longest = max((len(r["prompt_ids"]) for job in jobs for r in job["requests"]), default=1)
@@ -447,12 +469,23 @@ def _note_sampling(run: Run, event: dict[str, Any], sampler: str) -> None:
             "engine": sampler,
             "route": event["route"],
             "check": event["check"],
+            "batch": event.get("batch") or known.get("batch"),
             "seconds": seconds,
             "tokens": tokens,
             "tokens_per_second": tokens / seconds if tokens else None,
             "notes": _read(run.folder / "notes.json") or [],
         },
     )
+
+
+def _log_probabilities(run: Run) -> list[list[float]]:
+    """The reference of a run. Raises UserError when transformers could not load the weights."""
+    answer = _read(run.folder / "reference.json") or {"error": "the process died"}
+    if "error" in answer:
+        (run.folder / "reference.json").unlink(missing_ok=True)
+        raise UserError(f"transformers could not load {run.name}: {answer['error']}; see logs/reference.log")
+    values: list[list[float]] = answer["log_probabilities"]
+    return values
 
 
 def _kind(spec: RunSpec) -> str:

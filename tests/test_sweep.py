@@ -14,7 +14,7 @@ from harness.core import ALL_LINEAR, Completion, Example, Full, Lora, RunSpec, T
 from harness.models import Model
 from harness.plan import axes, by_data, plan, preset, sweep_file
 from harness.prepare import SweepRequest, check_methods
-from harness.sample.proof import proof
+from harness.sample.proof import Probes, proof
 
 
 def test_the_quick_preset_is_base_four_lora_runs_and_full() -> None:
@@ -174,20 +174,21 @@ OWN, OTHER = [[-1.0, -2.0, -3.0]], [[-4.0, -1.0, -9.0]]
     ("measured", "proven", "why"),
     [
         ([[-1.02, -1.98, -3.05]], True, ""),
-        (OTHER, False, "nats a token from transformers"),
+        (OTHER, False, "nearer to other"),
         ([[-2.0, -2.0, -3.0]], False, "nats a token from transformers"),
     ],
 )
 def test_an_engine_with_foreign_weights_is_not_proven(measured: list[list[float]], proven: bool, why: str) -> None:
-    verdict = proof("own", measured, {"own": OWN, "other": OTHER})
+    verdict = proof("own", measured, Probes(references={"own": OWN, "other": OTHER}))
     assert verdict["proven"] is proven
     assert why in verdict["reason"]
 
 
 def test_a_swapped_adapter_is_seen_when_both_are_within_the_floor_of_the_engine() -> None:
-    verdict = proof("own", [[-1.12, -1.0]], {"own": [[-1.0, -1.0]], "other": [[-1.35, -1.0]]})
+    references = Probes(references={"own": [[-1.0, -1.0]], "other": [[-1.35, -1.0]]})
+    verdict = proof("own", [[-1.12, -1.0]], references)
     assert verdict["proven"] is True  # 0.06 from its own, 0.115 from the other
-    swapped = proof("own", [[-1.28, -1.0]], {"own": [[-1.0, -1.0]], "other": [[-1.35, -1.0]]})
+    swapped = proof("own", [[-1.28, -1.0]], references)
     assert swapped["proven"] is False
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.certify import source_hash
 from harness.core import SPLITS, Dataset, Task, digest
 from harness.curate.examine import RULES, cleaning
+from harness.parts import scorers_hash
 from harness.sources import cache_dir
 from harness.store import read_json, write_json
 
@@ -19,7 +19,7 @@ from harness.store import read_json, write_json
 def removals(task: Task, dataset: Dataset) -> dict[str, str]:
     """Training item -> why runs on clean data leave it out."""
     splits = [[[e.id, e.inputs, e.gold, e.meta] for e in dataset.split(split)] for split in SPLITS]
-    key = digest([RULES, task.name, source_hash(task), splits, dataset.unusable], 24)
+    key = digest([RULES, task.name, scorers_hash(task), splits, dataset.unusable], 24)
     path = cache_dir() / f"curation-{key}.json"
     known: dict[str, str] | None = read_json(path)
     if known is None:

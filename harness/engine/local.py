@@ -212,7 +212,7 @@ class Samplers:
         """The same job by an engine that was started on the checkpoint itself: slow, and right by construction."""
         self._running.pop(device).finish()
         child = self._started(device, {**self._settings, "model": job["checkpoint"]}, tell)
-        answer = self._ask(child, {**job, "checkpoint": None, "method": "base"}, tell)
+        answer = self._ask(child, {**job, "checkpoint": None, "method": "base", "fresh": True}, tell)
         child.finish()
         self._engine.forget(child)
         if answer is None:

@@ -274,7 +274,7 @@ class RaySamplers:
         """The same job by an engine that is started on the checkpoint itself: slow, and right by construction."""
         self.close()
         actor = self._started({**self._settings, "model": job["checkpoint"], "sent": True}, 1)
-        ref = actor.answer.remote({**job, "checkpoint": None, "method": "base"})
+        ref = actor.answer.remote({**job, "checkpoint": None, "method": "base", "fresh": True})
         while not ray.wait([ref], timeout=POLL_S)[0]:
             for event in _drained(self._events):
                 told(event)

@@ -22,6 +22,7 @@ class TransformersEngine:
 
     def __init__(self, model: Path, *, device: str, max_model_len: int, scratch: Path) -> None:
         self.max_model_len = max_model_len
+        self.base_measured: dict[str, list[list[float]]] = {}
         self._base, self._device, self._scratch = model, device, scratch
         self._folder = ""
         self._model: Any = None
@@ -36,6 +37,9 @@ class TransformersEngine:
             return "merged"
         self._load(str(self._base if job.checkpoint is None else job.checkpoint))
         return "base" if job.checkpoint is None else "full"
+
+    def forget_prefixes(self) -> None:
+        """Nothing is kept between batches here."""
 
     def log_probabilities(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """For each sequence, log p(token) of its second to last token, in nats."""

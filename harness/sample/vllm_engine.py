@@ -43,6 +43,7 @@ class VllmEngine:
         from vllm import LLM
 
         self.max_model_len = max_model_len
+        self.base_measured: dict[str, list[list[float]]] = {}
         self._base, self._device, self._scratch = model, device, scratch
         self._adapters: dict[str, Any] = {}
         self._request: Any = None
@@ -68,6 +69,10 @@ class VllmEngine:
             return "merged"
         self._swap(str(checkpoint))
         return "in place" if self._device == "cuda" else "rebuilt"
+
+    def forget_prefixes(self) -> None:
+        """Drop the cached prefixes of earlier prompts."""
+        self._llm.reset_prefix_cache()
 
     def log_probabilities(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """For each sequence, log p(token) of its second to last token, in nats."""

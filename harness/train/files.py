@@ -150,10 +150,12 @@ def write_checkpoint(
     tokenizer: Path | None,
     template: str | None,
     weights: Mapping[str, Tensor] | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> int:
     """checkpoint/: a PEFT folder or a transformers folder, safetensors, with the tokenizer. Returns its bytes.
 
-    `weights` replaces the network's own, which a sharded run has only in parts.
+    `weights` replaces the network's own, which a sharded run has only in parts. `record` says what it was trained with;
+    it becomes tunebench.json, by which another format is refused later.
     """
     partial, target = run_dir / "checkpoint.partial", run_dir / "checkpoint"
     shutil.rmtree(partial, ignore_errors=True)
@@ -169,6 +171,8 @@ def write_checkpoint(
         copy_tokenizer(tokenizer, partial)
     if template is not None:
         (partial / "chat_template.jinja").write_text(template, encoding="utf-8")
+    if record is not None:
+        write_json(partial / "tunebench.json", record)
     for path in partial.iterdir():
         _sync_file(path)
     shutil.rmtree(target, ignore_errors=True)

@@ -1,10 +1,10 @@
 """JOB.json -> `Job`: one base model, the runs to train on it, and the options they share.
 
 JOB.json: {"model": folder, "device": "cpu" | "cuda" | "cuda:N", "dtype": "bfloat16" | "float32", "options": {...},
-"device_bytes": bytes or null, "runs": [{"run_dir", "spec", "items", "tokenizer", "template"}]}. `spec` is
+"device_bytes": bytes or null, "runs": [{"run_dir", "spec", "items", "tokenizer", "template", "record"}]}. `spec` is
 `to_json(RunSpec)`; `items` is a JSONL file of {"id", "prompt_ids", "answer_ids"} where the answer's ids end with the end
 token; `tokenizer` is a folder whose tokenizer files go into the checkpoint; `template` is the text of a chat template
-that replaces that folder's.
+that replaces that folder's; `record` goes into the checkpoint as tunebench.json: what it was trained with.
 No torch here: reading a job is cheap.
 """
 
@@ -100,6 +100,7 @@ class RunJob:
     items: Path
     tokenizer: Path | None = None
     template: str | None = None
+    record: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,4 +180,5 @@ def _run(body: Mapping[str, Any]) -> RunJob:
         items=Path(body["items"]),
         tokenizer=Path(body["tokenizer"]) if body.get("tokenizer") else None,
         template=body.get("template"),
+        record=body.get("record"),
     )

@@ -3,7 +3,7 @@
 In: {"model", "device", "probes": [[token ids]], "runs": [{"run_dir", "method", "checkpoint"}]}. Out: reference.json in
 each run's directory: {"log_probabilities": [[nats]]}, fp32, of each probe's second to last token. Checkpoints are loaded
 from disk by the stock loaders, so this proves the saved files and not the trainer's memory. A failing run gets
-{"error"}.
+{"error"}. The last adapter's reference also has "merged": the same with the adapter merged by peft itself.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ def references(job: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     import torch
 
     base = _load(job["model"], job["device"])
-    for run in job["runs"]:
+    runs = sorted(job["runs"], key=lambda run: run["method"] == "lora")  # adapters last: merging changes the base
+    for place, run in enumerate(runs, start=1):
         try:
             with torch.inference_mode():
-                values = log_probabilities(_with_checkpoint(base, run, job["device"]), job["probes"])
-            found: dict[str, Any] = {"log_probabilities": values}
+                model = _with_checkpoint(base, run, job["device"])
+                found: dict[str, Any] = {"log_probabilities": log_probabilities(model, job["probes"])}
+                if place == len(runs) and run["method"] == "lora":
+                    found["merged"] = log_probabilities(model.merge_and_unload().eval(), job["probes"])
         except Exception as error:  # becomes the run's recorded failure
             found = {"error": f"{type(error).__name__}: {error}"[:1000]}
         yield run["run_dir"], found

@@ -96,7 +96,7 @@ def _train(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) -> Tr
                 f"{len(left_out)} of {len(left_out) + len(items)} examples are longer than max_length: {left_out[:5]}"
             )
         with protected():
-            size = files.write_checkpoint(run.run_dir, trainee, run.tokenizer, run.template)
+            size = files.write_checkpoint(run.run_dir, trainee, run.tokenizer, run.template, record=run.record)
             mark = finishing_mark(trainee, progress, notes, size, base_digest)
             mark["estimated_memory_bytes"] = plan.estimate.total_bytes
             files.write_json(run.run_dir / "trained.json", mark)

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness.certify import Certificate, Check, check_format, check_task
+from harness.certificate import Certificate, Check
+from harness.certify import check_task
+from harness.certify_format import Inference, check_format
 from harness.chat import TokenizedExample
 from harness.core import Base, DataRequest, Dataset, Example, Lora, Message, Mutant, RunSpec, Score, Task, Training
 from harness.registry import load_task
@@ -89,7 +91,9 @@ def test_the_built_in_tasks_pass(name: str) -> None:
 
 
 def test_a_sound_task_passes_every_check() -> None:
-    assert set(found(check_task(TASK)).values()) == {"pass"}
+    statuses = found(check_task(TASK))
+    assert statuses.pop("gate margin") == "warn", "400 items decide no margin of 2 points"
+    assert set(statuses.values()) == {"pass"}
 
 
 def test_the_certificate_is_json_with_a_hash_for_each_part() -> None:
@@ -97,16 +101,16 @@ def test_the_certificate_is_json_with_a_hash_for_each_part() -> None:
     body = json.loads(json.dumps(certificate.to_json()))
     assert set(body) == {"parts", "hashes", "summary"}
     assert set(body["parts"][0]) == {"part", "name", "status", "detail", "examples"}
-    assert set(body["hashes"]) == {"task", "data", "prompts", "scorers"}
-    assert body["summary"] == "9 of 9 checks passed"
+    assert set(body["hashes"]) == {"task", "data", "rows", "prompts", "scorers"}
+    assert body["summary"] == "9 of 10 checks passed; warn: gate margin"
     assert body["hashes"] == check_task(TASK, sample=4).to_json()["hashes"], "the sample does not change a hash"
 
 
-def test_a_changed_row_changes_the_hash_of_the_data_alone() -> None:
+def test_a_changed_row_changes_the_hash_of_the_rows_alone() -> None:
     first = replace(DATA.train[0], gold="another")
     changed = replace(DATA, train=(first, *DATA.train[1:]))
     before, after = (check_task(TASK, data, sample=4).hashes for data in (DATA, changed))
-    assert {part for part in before if before[part] != after[part]} == {"data"}
+    assert {part for part in before if before[part] != after[part]} == {"rows"}
 
 
 # ---- data -------------------------------------------------------------------------------------------------
@@ -160,7 +164,7 @@ def test_a_prompt_that_drops_its_input_is_caught() -> None:
 def test_a_scorer_that_always_says_1_is_caught() -> None:
     certificate = scored(lambda example, text: {"exact": Score(value=1.0, why="correct")})
     assert failed(certificate) == {"wrong answers", "nasty text scores 0"}
-    assert named(certificate, "wrong answers").detail.endswith("empty 0/8, suffix 0/8")
+    assert named(certificate, "wrong answers").detail.endswith("answer_of_another_item 0/8, empty 0/8, suffix 0/8")
 
 
 def test_a_scorer_that_says_0_to_its_own_gold_is_caught_with_the_item() -> None:
@@ -239,6 +243,7 @@ class FakeChat:
     """One token for each character, after one BOS."""
 
     end_id = END
+    bos_id: int | None = BOS
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         return (BOS, *(ord(c) for message in messages for c in message.content))
@@ -249,10 +254,25 @@ class FakeChat:
     def example(self, id: str, messages: Sequence[Message], answer: str) -> TokenizedExample:
         return TokenizedExample(id=id, prompt_ids=self.prompt_ids(messages), answer_ids=self.answer_ids(answer))
 
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return "".join(chr(token) for token in token_ids if token not in (BOS, END))
+
+    def visible_text(self, content: str) -> str:
+        return content
+
 
 class NoEnd(FakeChat):
     def answer_ids(self, answer: str) -> tuple[int, ...]:
         return super().answer_ids(answer)[:-1]
+
+
+class SwallowsDigits(FakeChat):
+    def answer_ids(self, answer: str) -> tuple[int, ...]:
+        return super().answer_ids(answer.translate(str.maketrans("", "", "0123456789")))
+
+
+class OtherBos(FakeChat):
+    bos_id = 77
 
 
 class TwoEnds(FakeChat):
@@ -279,37 +299,50 @@ class Dated(FakeChat):
         return (*super().prompt_ids(messages), next(self.calls))
 
 
-def format_of(chat: Any, *specs: RunSpec, max_new_tokens: int = 20, bos_id: int | None = None) -> list[Check]:
-    return check_format(TASK, DATA, specs or (TRAINED, UNTRAINED), chat, max_new_tokens, bos_id=bos_id)
+def format_of(chat: Any, *specs: RunSpec, task: Task = TASK, **inference: Any) -> list[Check]:
+    told = Inference(**{"max_new_tokens": 20, **inference})
+    return check_format(task, DATA, specs or (TRAINED, UNTRAINED), chat, told)
 
 
 def test_a_sound_format_passes_every_check() -> None:
-    assert set(found(format_of(FakeChat(), bos_id=BOS)).values()) == {"pass"}
+    assert set(found(format_of(FakeChat())).values()) == {"pass"}
 
 
 @pytest.mark.parametrize(
-    ("chat", "check"),
+    ("chat", "checks"),
     [
-        (NoEnd(), "one end token"),
-        (TwoEnds(), "one end token"),
-        (DoubleBos(), "one BOS"),
-        (TrainsOnAnother(), "one rendering"),
+        (NoEnd(), {"one end token", "loss mask", "stop token"}),
+        (TwoEnds(), {"one end token", "loss mask"}),
+        (DoubleBos(), {"one BOS"}),
+        (TrainsOnAnother(), {"one rendering", "loss mask"}),
+        (SwallowsDigits(), {"answer spelled"}),
     ],
 )
-def test_a_fault_of_the_format_is_caught(chat: FakeChat, check: str) -> None:
-    assert failed(format_of(chat)) == {check}
+def test_a_fault_of_the_format_is_caught(chat: FakeChat, checks: set[str]) -> None:
+    assert failed(format_of(chat)) == checks
 
 
 def test_a_prompt_that_changes_between_renderings_is_caught() -> None:
-    assert failed(format_of(Dated())) == {"stable rendering", "one rendering"}
+    assert failed(format_of(Dated())) == {"stable rendering", "one rendering", "loss mask"}
 
 
 def test_a_missing_bos_is_a_warning_when_its_id_is_known() -> None:
-    assert found(format_of(FakeChat(), bos_id=77))["one BOS"] == "warn"
+    assert found(format_of(OtherBos()))["one BOS"] == "warn"
+
+
+def test_an_engine_that_stops_at_another_token_than_the_trained_one_is_caught() -> None:
+    checks = format_of(FakeChat(), end_id=9)
+    assert failed(checks) == {"stop token"}
+    assert "trained to end with 2, the engine stops at 9" in next(c for c in checks if c.name == "stop token").examples
 
 
 def test_gold_that_the_token_budget_cuts_is_caught() -> None:
     assert failed(format_of(FakeChat(), max_new_tokens=5)) == {"gold fits"}
+
+
+def test_a_prompt_too_long_for_the_engine_is_a_failure_though_training_took_it() -> None:
+    assert failed(format_of(FakeChat(), max_model_len=30)) == {"maximum length"}
+    assert failed(format_of(FakeChat(), max_model_len=120)) == set()
 
 
 def test_training_items_left_out_for_their_length_are_a_warning_and_none_left_is_a_failure() -> None:

@@ -25,7 +25,7 @@ Tell = Callable[[int, str], None]
 def certify_sweep(sweep: Sweep, request: SweepRequest, prepared: Prepared, tell: Tell) -> Certificate | None:
     """The new certificate of the sweep, on disk; None when the one that is there holds for just this evaluation."""
     known, hashes = sweep.certificate(), sweep_hashes(request, prepared)
-    if known is not None and known["hashes"] == hashes and (not known["forced"] or request.allow_uncertified):
+    if known is not None and known.get("hashes") == hashes and (not known["forced"] or request.allow_uncertified):
         return None
     found = check_task(prepared.task, prepared.dataset, request=data_request(request))
     tell(1, "task")

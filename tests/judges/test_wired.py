@@ -236,7 +236,6 @@ def test_a_sweep_of_a_hosted_model_is_scored_judged_billed_and_reported(
     from harness.sweep import run_sweep
 
     server = serve(clever)
-    write_json(tmp_path / "s" / "certificate.json", {"forced": False, "parts": []})
     out = StringIO()
     request = sweep_request(tmp_path / "s")
     sweep = run_sweep(request, Console(file=out, width=140))
@@ -330,7 +329,6 @@ def test_a_sweep_killed_while_judging_pays_at_most_its_calls_in_flight_again(
     from harness.sweep import run_sweep
 
     server = serve(clever)
-    write_json(tmp_path / "s" / "certificate.json", {"forced": False, "parts": []})
     killed_while_judging(SWEEPING, tmp_path / "s", server)
     monkeypatch.setattr("harness.report.write_report", lambda folder: folder)
     sweep = run_sweep(sweep_request(tmp_path / "s"), Console(file=StringIO(), width=140))

@@ -75,7 +75,7 @@ def test_the_installed_package_joins_through_its_entry_point_and_keeps_its_promi
 
 def test_the_readme_s_own_test_passes_against_the_installed_package(installed: Path) -> None:
     out = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "test_iso_dates.py")
-    assert "1 passed" in out
+    assert "2 passed" in out
 
 
 def test_the_command_lists_and_scores_the_installed_task(installed: Path, tmp_path: Path) -> None:

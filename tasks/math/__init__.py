@@ -21,7 +21,7 @@ NASTY = (
 
 
 def _judge_context(example: Example) -> str:
-    return f"Problem:\n{example.inputs['question']}\n\nReference answer: {example.meta['answer']}"
+    return f"Problem:\n{example.inputs['question']}"
 
 
 task = Task(

@@ -10,9 +10,23 @@ from __future__ import annotations
 
 from tasks.sql.parse import fits_parser
 
+OTHER_NAMES = {"postgresql": "postgres", "mssql": "tsql", "sqlserver": "tsql", "mariadb": "mysql", "sqlite3": "sqlite"}
+
 
 class DialectError(Exception):
     """The query cannot be said in SQLite, or sqlglot does not know it."""
+
+
+def known_dialect(name: str) -> str:
+    """sqlglot's name of a dialect, however it is spelled. Raises ValueError with the names there are."""
+    from sqlglot.dialects.dialect import Dialects
+
+    names = sorted(dialect.value for dialect in Dialects if dialect.value)
+    asked = name.strip().lower().replace(" ", "").replace("_", "")
+    found = OTHER_NAMES.get(asked, asked)
+    if found not in names:
+        raise ValueError(f"key 'dialect' must be one of {', '.join(names)}; got {name[:60]!r}")
+    return found
 
 
 def in_sqlite(sql: str, dialect: str) -> str:

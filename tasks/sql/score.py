@@ -30,6 +30,7 @@ from typing import Any
 from harness.core import Example, Mutant, Score, digest
 from harness.sandbox import Killed, RemoteError, Worker
 from harness.sources import cache_dir
+from tasks.sql.dialect import known_dialect
 
 SCORER_VERSION = "2"
 SCORERS = (
@@ -112,7 +113,9 @@ def pair(row: Mapping[str, Any]) -> Example:
     alternatives = row.get("gold_alternatives") or []
     if not isinstance(alternatives, list) or not all(isinstance(item, str) for item in alternatives):
         raise ValueError(f"key 'gold_alternatives' must be a list of strings, got {alternatives!r}")
-    meta = {key: row[key] for key in ("schema", "data", "database", "dialect") if row.get(key)}
+    meta = {key: row[key] for key in ("schema", "data", "database") if row.get(key)}
+    if row.get("dialect"):
+        meta["dialect"] = known_dialect(row["dialect"])
     return Example(
         id=str(row["id"]),
         inputs={"question": row.get("question") or "", "schema": row.get("schema") or ""},

@@ -25,6 +25,7 @@ from typing import Any, get_args
 
 from harness.core import SPLITS, BrokenRow, DataRequest, Dataset, Example, Split, UserError, digest
 from harness.sources import content_hash, locate, read_jsonl, split_by_group
+from tasks.sql.dialect import known_dialect
 from tasks.sql.sources_assemble import SQL_KEYS, Source, Splits, assembled, read_examples, text_of
 from tasks.sql.sources_ddl import file_ddl
 
@@ -95,6 +96,8 @@ def _example(row: Mapping[str, Any], file: Path) -> Example:
     for key in ("data", "dialect"):
         if row.get(key) is not None:
             meta[key] = text_of(row, key)
+    if "dialect" in meta:
+        meta["dialect"] = known_dialect(meta["dialect"])
     others = row.get("gold_alternatives", row.get("alternatives", []))
     if not (isinstance(others, list) and all(isinstance(other, str) and other.strip() for other in others)):
         raise ValueError(f"'gold_alternatives' must be a list of non-empty texts, got {others!r}")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.core import Base, Completion, Dataset, Example, RunSpec, Score, UserError, to_json
+from harness.core import Base, Completion, DataRequest, Dataset, Example, RunSpec, Score, UserError, to_json
 from harness.hosted import Bill, HostedRequest, prices_from_text, refuse_without_key
 from harness.judging import ScoreFile, judge_split
 from harness.plan import axes
@@ -353,3 +353,12 @@ def test_a_pair_file_gets_the_judges_value_and_its_dry_run_sends_nothing(serve: 
     assert [row["scores"] and row["scores"]["judge:gpt-4o"] for row in rows] == [1.0, None, 0.0]
     assert rows[2]["judge"]["votes"][0]["cost_usd"] > 0
     assert "2 calls paid" in scores.spent()
+
+
+@pytest.mark.parametrize("name", ["sql", "functional", "math"])
+def test_a_blind_judge_is_not_shown_gold_by_the_context(name: str) -> None:
+    task = load_task(name)
+    for example in task.load(DataRequest(train_size=4, validation_size=4, test_size=8)).test:
+        answer = str(example.meta.get("answer", example.gold))
+        assert f"answer: {answer}" not in task.judge_context(example)
+        assert example.gold not in task.judge_context(example)

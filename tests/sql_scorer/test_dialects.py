@@ -95,7 +95,6 @@ def test_a_prediction_that_only_duckdb_can_say_is_judged_there() -> None:
     ("gold", "dialect", "reason"),
     [
         ("SELECT nme FROM singer", "postgres", "on SQLite"),
-        ("SELECT name FROM singer", "klingon", "unknown dialect"),
         ("SELECT FROM WHERE", "mysql", "dialect mysql"),
     ],
 )
@@ -179,3 +178,17 @@ def test_ddl_of_other_dialects_keeps_names_types_and_keys(dialect: str, ddl: str
     assert emp.by_name["at"].not_null
     assert emp.keys == (("id",),)
     assert [(key.columns, key.parent, key.parent_columns) for key in emp.foreign_keys] == [(("d",), "dep", ("id",))]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"), [("PostgreSQL", "postgres"), ("SQL Server", "tsql"), ("MySQL", "mysql"), ("sqlite3", "sqlite")]
+)
+def test_a_dialect_is_known_however_it_is_spelled(spelled: str, name: str) -> None:
+    row = {"id": "1", "gold": "SELECT 1", "schema": "CREATE TABLE t(a INTEGER)", "dialect": spelled}
+    assert pair(row).meta["dialect"] == name
+
+
+def test_an_unknown_dialect_is_a_broken_line_that_names_the_known_ones() -> None:
+    row = {"id": "1", "gold": "SELECT 1", "schema": "CREATE TABLE t(a INTEGER)", "dialect": "klingon"}
+    with pytest.raises(ValueError, match=r"key 'dialect' must be one of .*postgres.*got 'klingon'"):
+        pair(row)

@@ -13,25 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.sample.proof import NOISE_FLOOR, distance
 from harness.store import Sweep, read_lines
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300.0
-
-
-STOCK_VLLM = """
-import json, os, sys
-os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
-from vllm import LLM, SamplingParams
-from vllm.lora.request import LoRARequest
-base, adapter, probes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-llm = LLM(base, dtype="bfloat16", max_model_len=1024, max_num_seqs=8, enforce_eager=True, enable_lora=True, max_lora_rank=8)
-ask = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-answers = llm.generate([{"prompt_token_ids": ids} for ids in probes], ask, lora_request=LoRARequest("run", 1, adapter))
-rows = [[e[t].logprob for t, e in zip(ids[1:], a.prompt_logprobs[1:])] for ids, a in zip(probes, answers)]
-print("ROWS" + json.dumps(rows))
-"""
 
 
 def _command(results: Path) -> list[str]:
@@ -116,16 +101,3 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
     for path in (tmp_path / "s").glob("*/sampling.json"):
         assert json.loads(path.read_text())["check"]["proven"], path
     assert (tmp_path / "s" / "report.html").stat().st_size > 10_000
-    _stock_vllm_serves_the_adapter(tmp_path / "s")
-
-
-def _stock_vllm_serves_the_adapter(sweep: Path) -> None:
-    """vLLM without any of our code reads the adapter's folder and gives the log-probabilities of transformers and peft."""
-    asked = json.loads((sweep / "logs" / "reference.json").read_text())
-    (run,) = [run for run in asked["runs"] if run["method"] == "lora"]
-    command = [sys.executable, "-W", "ignore", "-c", STOCK_VLLM, asked["model"], run["checkpoint"]]
-    done = subprocess.run([*command, json.dumps(asked["probes"])], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ROWS")]
-    expected = json.loads((Path(run["run_dir"]) / "reference.json").read_text())["log_probabilities"]
-    assert distance(json.loads(line.removeprefix("ROWS")), expected) < NOISE_FLOOR

@@ -17,6 +17,18 @@ from harness.store import Sweep, read_lines
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300.0
+STOCK_VLLM = """
+import json, os, sys
+os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
+from vllm import LLM, SamplingParams
+from vllm.lora.request import LoRARequest
+base, adapter, prompts = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+llm = LLM(base, dtype="bfloat16", max_model_len=1024, max_num_seqs=8, enforce_eager=True, enable_lora=True, max_lora_rank=8)
+ids = [llm.get_tokenizer().encode(prompt, add_special_tokens=False) for prompt in prompts]
+ask = SamplingParams(temperature=0.0, max_tokens=112)
+answers = llm.generate([{"prompt_token_ids": one} for one in ids], ask, lora_request=LoRARequest("run", 1, adapter))
+print("ANSWERS" + json.dumps([answer.outputs[0].text for answer in answers]))
+"""
 
 
 def _command(results: Path) -> list[str]:
@@ -101,3 +113,30 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
     for path in (tmp_path / "s").glob("*/sampling.json"):
         assert json.loads(path.read_text())["check"]["proven"], path
     assert (tmp_path / "s" / "report.html").stat().st_size > 10_000
+    _stock_vllm_serves_the_adapter(tmp_path / "s")
+
+
+def _stock_vllm_serves_the_adapter(folder: Path) -> None:
+    """vLLM without any of our code reads the adapter's folder, and answers as the sweep's engine did with merged weights."""
+    runs = Sweep(folder).runs().set_index("method")["run"]
+    prompts = {row["id"]: row["prompt"] for row in read_lines(folder / "prompts" / "instruct.jsonl")}
+    known = {
+        method: {row["example_id"]: row["text"] for row in read_lines(folder / runs[method] / "completions.jsonl")}
+        for method in ("base", "lora")
+    }
+    model = json.loads((folder / "logs" / "sample-cpu.json").read_text())["model"]
+    asked = sorted(known["lora"])
+    command = [sys.executable, "-W", "ignore", "-c", STOCK_VLLM, model, str(folder / runs["lora"] / "checkpoint")]
+    texts = json.dumps([prompts[name] for name in asked])
+    done = subprocess.run([*command, texts], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
+    answers = [text.strip() for text in json.loads(line.removeprefix("ANSWERS"))]
+    alike = {
+        method: sum(text == rows[name].strip() for name, text in zip(asked, answers, strict=True))
+        for method, rows in known.items()
+    }
+    assert alike["lora"] >= 0.7 * len(asked), (
+        f"{alike} of {len(asked)}"
+    )  # bf16 rounds merged weights, and few tokens flip
+    assert alike["base"] < alike["lora"], alike

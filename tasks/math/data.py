@@ -29,6 +29,8 @@ from tasks.math.generate import SIZES, build
 from tasks.math.gold import gold_answer, without_calculator_marks, without_tail
 
 NAMES = ("builtin", "gsm8k", "math500", "math", "jsonl")
+# Tokens of the default model: gsm8k's longest solution has 342, MATH-500's 1,549.
+LONGEST_SOLUTION = {"gsm8k": 400, "math": 2048, "math500": 2048}
 HUB = {
     "gsm8k": ("openai/gsm8k", "740312add88f781978c0658806c59bc2815b9866"),
     "math": ("EleutherAI/hendrycks_math", "21a5633873b6a120296cce3e2df9d5550074f4a3"),
@@ -153,6 +155,7 @@ def _dataset(request: DataRequest, rows: list[Row], revision: str, rule: str) ->
         test=first(ordered["test"], request.test_size),
         broken=tuple(broken),
         unusable=unusable,
+        max_new_tokens=LONGEST_SOLUTION.get(request.name),
     )
 
 

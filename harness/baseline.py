@@ -9,14 +9,13 @@ long and hostile. A file that was edited by hand no longer matches its digest an
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.core import UserError, digest
 from harness.items import Item, ItemSet
+from harness.store import write_text
 
 FORMAT = "tunebench-baseline/1"
 NEEDED_VERSIONS = ("task", "data", "prompts", "scorers", "engine")
@@ -44,7 +43,7 @@ def bless(items: ItemSet, path: Path, *, note: str = "", replace: bool = False) 
         )
     if path.exists() and not replace:
         raise UserError(f"{path} exists; give --replace to bless {items.name} over it, or another --output")
-    _write(path, _text(items, note))
+    write_text(path, _text(items, note))
     return path
 
 
@@ -117,18 +116,3 @@ def _item(row: Mapping[str, Any]) -> Item:
         latency_s=row.get("latency_s"),
         content=row.get("content", ""),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

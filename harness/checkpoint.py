@@ -14,27 +14,26 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from harness.core import Base, Example, RunSpec, Split, UserError, digest, to_json
 from harness.doctor import found_device, found_sampler
 from harness.engine.local import LocalEngine
-from harness.grade import grade
+from harness.grade_run import grade_answers
 from harness.items import ItemSet, item_from_row
 from harness.models import DEFAULT_MODEL, resolve
 from harness.parts import content_hash
 from harness.plan import axes
 from harness.prepare import Prepared, SweepRequest, prepare
+from harness.references import log_probabilities, probe_ids
 from harness.sample.proof import BASE
 from harness.sample.vllm_settings import devices_of_engine
-from harness.store import Run, Sweep, append_lines, read_json, write_json
-from harness.sweep import NUM_PROBES, device_name
-from harness.tokens import messages, requests, shots_of
+from harness.store import Run, Sweep, read_json, write_json
+from harness.sweep_info import device_name
+from harness.tokens import requests
 from harness.trained_with import differences, recorded_spec, refusal
 
-GRADED_AT_ONCE = 32
 DECIDES = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 
 
@@ -69,7 +68,7 @@ def evaluate_checkpoint(
         sampled = {c.example_id for c in run.completions(split)}
         if any(example.id not in sampled for example in examples):
             _sample(prepared, run, (folder, kind), (split, examples), (device, sampler))
-        _grade(prepared, run, split, examples)
+        grade_answers(prepared.task, examples, run, split)
     return ItemSet(
         name=folder.name,
         task=asked.task,
@@ -162,12 +161,7 @@ def _sample(
     (folder, kind), (split, examples), (device, sampler) = checkpoint, part, place
     spec = prepared.specs[0]
     model, chat, dataset = prepared.models[spec.model], prepared.chats[spec.model], prepared.dataset
-    shots = shots_of(dataset, spec)
-    items = [
-        chat.example(e.id, messages(prepared.task, spec, e, shots), e.gold)
-        for e in dataset.usable("validation")[:NUM_PROBES]
-    ]
-    probes = [list(item.prompt_ids + item.answer_ids) for item in items]
+    probes = probe_ids(prepared.task, dataset, spec, chat)
     engine = LocalEngine(run.folder, device)
     where = str(folder.resolve())
     wanted = {example.id for example in examples}
@@ -220,28 +214,10 @@ def _reference(
     engine: LocalEngine, run: Run, model: str, checkpoint: tuple[str | None, str], probes: list[list[int]]
 ) -> list[list[float]]:
     """transformers' log-probabilities of the probes under the checkpoint."""
-    path = run.folder / "reference.json"
-    if not path.is_file():
+    if not (run.folder / "reference.json").is_file():
         asked = [{"run_dir": str(run.folder), "checkpoint": checkpoint[0], "method": checkpoint[1]}]
         engine.reference({"model": model, "probes": probes, "runs": asked}, lambda event: None)
-    answer = read_json(path) or {"error": "the process died"}
-    if "error" in answer:
-        path.unlink(missing_ok=True)
-        raise UserError(f"transformers could not load {checkpoint[0] or model}: {answer['error']}")
-    found: list[list[float]] = answer["log_probabilities"]
-    return found
-
-
-def _grade(prepared: Prepared, run: Run, split: Split, examples: Sequence[Example]) -> None:
-    """Append what is not graded yet to the run's scores.jsonl."""
-    by_id = {example.id: example for example in examples}
-    graded = {row["example_id"] for row in run.scores(split)}
-    waiting = [
-        (by_id[c.example_id], c) for c in run.completions(split) if c.example_id in by_id and c.example_id not in graded
-    ]
-    rows = iter(grade(prepared.task, waiting))
-    while batch := list(islice(rows, GRADED_AT_ONCE)):
-        append_lines(run.folder / "scores.jsonl", batch)
+    return log_probabilities(run, checkpoint[0] or model)
 
 
 def _items(prepared: Prepared, run: Run, split: Split, examples: Sequence[Example]) -> tuple[Any, ...]:

@@ -11,15 +11,15 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli_data import add_data
+from harness.cli_gate import add_gate
 from harness.cli_judges import add_verbs, with_judge
+from harness.core import UserError
 
 if TYPE_CHECKING:
     from harness.prepare import SweepRequest
@@ -88,7 +88,7 @@ def sweep(
 ) -> None:
     """Train, sample, score and report a grid of runs. The same command again continues it."""
     if until not in ("train", "sample", "report"):
-        raise _user_error(f"--until is train, sample or report, got {until!r}")
+        raise UserError(f"--until is train, sample or report, got {until!r}")
     from harness.doctor import found_device, found_sampler
     from harness.engine import EngineOptions
     from harness.plan import by_data, sweep_file
@@ -109,7 +109,7 @@ def sweep(
         flags["learning_rates"] = _rates(lrs, full_lrs, start)
     every = by_data(start, flags)
     if len(every) > 1 and data_path is not None:
-        raise _user_error(f"--data-path is the place of one data set, and --data names {len(every)}")
+        raise UserError(f"--data-path is the place of one data set, and --data names {len(every)}")
     for given in every:
         chosen = name if name is None or len(every) == 1 else f"{name}-{given.data}"
         request = SweepRequest(
@@ -140,7 +140,9 @@ def _sweep_one(request: SweepRequest) -> None:
 
     console = _console()
     if request.dry_run:
-        _print_plan(request, console)
+        from harness.plan_render import print_plan
+
+        print_plan(request, console)
         return
     finished = run_sweep(request, console)
     if request.until != "report":
@@ -237,16 +239,16 @@ def score(
     from harness.registry import load_task
 
     if workers is not None and workers < 1:
-        raise _user_error(f"--workers is at least 1, got {workers}; leave it out for one a core")
+        raise UserError(f"--workers is at least 1, got {workers}; leave it out for one a core")
     if str(output) != "-" and not output.absolute().parent.is_dir():
-        raise _user_error(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
+        raise UserError(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
     loaded, source = load_task(task), input
     if str(input) == "-":
         with tempfile.NamedTemporaryFile("wb", suffix=".jsonl", delete=False) as copy:
             copy.write(sys.stdin.buffer.read())
         source = Path(copy.name)
     elif not input.is_file():
-        raise _user_error(f"--input {input} does not exist")
+        raise UserError(f"--input {input} does not exist")
     scores = ScoreFile(loaded, source, hosted, workers)
     if dry_run:
         typer.echo(scores.estimate())
@@ -270,96 +272,6 @@ def score(
     typer.echo(f"{count} lines, {broken} broken{scores.spent()}", err=True)
     if broken:
         raise typer.Exit(1)
-
-
-@app.command()
-def compare(
-    a: Annotated[Path, typer.Argument(help="a run, sweep, baseline, or .jsonl, .json, .eval of any harness")],
-    b: Path,
-    scorer: Annotated[
-        str | None, typer.Option(help="where a side has several; lm-eval: metric or metric,filter")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="of runs: validation or test (where both have it)")] = None,
-    force: Annotated[bool, typer.Option(help="compare although versions differ; every output says so")] = False,
-    form: Annotated[str, typer.Option(help="text, json or markdown")] = "text",
-    output: Text = None,
-) -> None:
-    """Compare two runs, sweeps or result files item by item: does B really differ from A?"""
-    from harness.compare import as_json, as_markdown, as_text
-    from harness.compare import compare as compared
-    from harness.compare_formats import load_items
-
-    forms: dict[str, Callable[[Any], str]] = {"text": as_text, "json": as_json, "markdown": as_markdown}
-    if form not in forms:
-        raise _user_error(f"--form is text, json or markdown, got {form!r}")
-    if split not in (None, "validation", "test"):
-        raise _user_error(f"--split is validation or test, got {split!r}")
-    part: Any = split
-    sides = [load_items(path, scorer=scorer, split=part) for path in (a, b)]
-    text = forms[form](compared(*sides, force=force))
-    if output:
-        Path(output).write_text(text, encoding="utf-8")
-    else:
-        _echo(text, ("WARNING: forced:", "WARNING: uncertified:"))
-
-
-@app.command()
-def bless(
-    run: Annotated[Path, typer.Argument(help="results/<sweep>/<run>")],
-    output: Annotated[Path | None, typer.Option(help="default: results/baselines/<task>.json")] = None,
-    scorer: Annotated[str | None, typer.Option(help="another than the task's primary one, such as judge:MODEL")] = None,
-    note: str = "",
-    replace: bool = False,
-) -> None:
-    """Write a finished run's test outcomes as a baseline file for git."""
-    from harness.baseline import bless as blessed
-    from harness.candidate import run_items
-
-    items = run_items(run, scorer=scorer)
-    place = output or Path("results", "baselines", f"{items.task}.json")
-    typer.echo(
-        f"baseline: {blessed(items, place, note=note, replace=replace)} ({len(items.items)} {items.split} items)"
-    )
-
-
-@app.command()
-def gate(
-    candidate: Annotated[Path, typer.Argument(help="a finished run, a PEFT folder or a full checkpoint")],
-    task: str = "sql",
-    baseline: Path | None = None,
-    margin: float = 0.02,
-    policy: Annotated[Path | None, typer.Option(help="a YAML policy of several tasks and metrics")] = None,
-    until_decided: Annotated[bool, typer.Option(help="look at growing parts of the baseline's items")] = False,
-    generalise_to: Annotated[
-        str, typer.Option(help="clusters, or items: claim for the asked databases only")
-    ] = "clusters",
-    results: Annotated[Path, typer.Option(help="a bare checkpoint's answers are kept below it")] = Path("results"),
-    data_path: Path | None = None,
-    allow_uncertified: Annotated[
-        bool, typer.Option(help="ask in another format than trained all the same; marks the verdict")
-    ] = False,
-    json: Path | None = None,
-    junit: Path | None = None,
-    comment: Path | None = None,
-    summary: Path | None = None,
-) -> None:
-    """Is the candidate worse than the baseline? Exits 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 cannot compare."""
-
-    from harness.candidate import evaluate
-    from harness.gate import run_gate
-    from harness.gate_policy import load_policy, single_check_policy
-    from harness.gate_render import UNCERTIFIED, as_text, write_verdict
-
-    if generalise_to not in ("clusters", "items"):
-        raise _user_error(f"--generalise-to is clusters or items, got {generalise_to!r}")
-    place = baseline or results / "baselines" / f"{task}.json"
-    population: Any = generalise_to
-    rules = load_policy(policy) if policy else single_check_policy(task, place, margin, generalise_to=population)
-    asked = partial(evaluate, results=results, data_path=data_path, allow_uncertified=allow_uncertified)
-    verdict = run_gate(str(candidate), rules, asked, until_decided=until_decided)
-    _echo(as_text(verdict), (UNCERTIFIED,))
-    write_verdict(verdict, json_path=json, junit_path=junit, comment_path=comment, summary_path=summary)
-    raise typer.Exit(verdict.exit_code)
 
 
 @app.command()
@@ -394,6 +306,7 @@ def doctor(
 
 
 add_data(app)
+add_gate(app)
 add_verbs(app)
 
 
@@ -419,8 +332,6 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
-    from harness.core import UserError
-
     if isinstance(error, UserError):
         print(f"error: {error}", file=sys.stderr)
         return EX_USAGE
@@ -435,18 +346,6 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _echo(text: str, alarming: tuple[str, ...]) -> None:
-    """Print `text`; its lines that begin with an alarm are red where the terminal has colours."""
-    for line in text.splitlines():
-        typer.secho(line, fg="red", bold=True) if line.startswith(alarming) else typer.echo(line)
-
-
-def _user_error(text: str) -> Exception:
-    from harness.core import UserError
-
-    return UserError(text)
-
-
 def _list(text: str | None) -> list[str] | None:
     return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
 
@@ -458,62 +357,11 @@ def _rates(lrs: str | None, full_lrs: str | None, start: dict[str, Any]) -> dict
     return {method: rates for method, rates in chosen.items() if rates}
 
 
-def _print_plan(request: SweepRequest, console: Any) -> None:
-    from rich.table import Table
-
-    from harness.estimate import detectable, estimates
-    from harness.prepare import prepare
-    from harness.train.planning import device_bytes
-
-    plan = prepare(request)
-    size = request.device_bytes or device_bytes(request.device)
-    rows = list(estimates(plan, request, size))
-    fits = f"fits {size / 2**30:.0f} GiB"
-    columns = ("run", "train tokens", "validation tokens", "time, about", "memory", fits, "checkpoint")
-    table = Table(*columns, title=f"plan of {request.folder}: {len(rows)} runs")
-    for row in rows:
-        table.add_row(
-            row.label,
-            f"{row.train_tokens:,}",
-            f"{row.validation_tokens:,}",
-            f"{(row.train_s + row.validation_s) / 60:.1f} min",
-            _bytes(row.memory_bytes),
-            row.fit or "-",
-            _bytes(row.disk_bytes),
-        )
-    console.print(table)
-    training, sampling = sum(row.train_s for row in rows) / 60, sum(row.validation_s for row in rows) / 60
-    console.print(
-        f"in all: {sum(row.train_tokens for row in rows):,} tokens trained, about {training:.1f} min of training and "
-        f"{sampling:.1f} min of validation on {request.device}, {_bytes(sum(row.disk_bytes for row in rows))} of "
-        "checkpoints; starting engines and the finalists' test come on top",
-        highlight=False,
-    )
-    console.print(detectable(plan), highlight=False)
-    for sentence in _hosted_plan(plan, request):
-        console.print(sentence, highlight=False)
-
-
-def _hosted_plan(plan: Any, request: SweepRequest) -> list[str]:
-    """What hosted models would be asked and cost."""
-    from harness.hosted import spend_estimates
-    from harness.judging import judge_estimate
-    from harness.store import Sweep
-
-    sweep = Sweep(request.folder)
-    told = list(spend_estimates(plan, request.hosted, sweep))
-    return [*told, judge_estimate(plan, request.hosted, sweep)] if request.hosted.judges else told
-
-
 def _console() -> Any:
     """The terminal's console; in a log or a pipe wide enough for the table of runs."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=140)
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

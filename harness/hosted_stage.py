@@ -5,26 +5,22 @@ has failed with its reason, and a judge that cannot be asked leaves its column u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from harness.core import Dataset, Split, Task, UserError, hosted_name
+from harness.core import Split, UserError, hosted_name
+from harness.grade_run import grade_run
 from harness.hosted import Bill, answer, call_log, prompt_text
 from harness.prepare import Prepared, SweepRequest
 from harness.progress import Display
 from harness.store import Run, Sweep
 from harness.tokens import messages, shots_of
 
-GradeRun = Callable[[Task, Dataset, Run, Split, int | None], None]
-
 
 class HostedStage:
-    """Asks the hosted models of one sweep. `grade_run` gives a run's answers their exact scores."""
+    """Asks the hosted models of one sweep."""
 
-    def __init__(
-        self, request: SweepRequest, prepared: Prepared, sweep: Sweep, display: Display, grade_run: GradeRun
-    ) -> None:
+    def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, display: Display) -> None:
         self.request, self.prepared, self.sweep, self.display = request, prepared, sweep, display
-        self._grade_run = grade_run
 
     def run(self, split: Split, runs: Sequence[Run]) -> None:
         """The answers of hosted rows among `runs` on one split, then the judge's verdicts on every answer of `runs`."""
@@ -48,7 +44,7 @@ class HostedStage:
             run.fail("sample", str(error))
             self.display.say(f"  failed: {name}: {error}")
             return
-        self._grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
+        grade_run(self.prepared.task, self.prepared.dataset, run, split, self.request.workers)
 
     def _judge(self, split: Split, runs: Sequence[Run], bill: Bill) -> None:
         from harness.judging import judge_split

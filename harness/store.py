@@ -44,14 +44,36 @@ METHOD_TRAINS = ("lora", "full")
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` so that a reader sees the old file or the whole new one, also after a power cut."""
+    write_text(path, json.dumps(to_json(value), indent=1, ensure_ascii=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` likewise; a lone surrogate, which UTF-8 cannot hold, becomes its escape."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-        json.dump(to_json(value), stream, indent=1, ensure_ascii=True)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(scratch, path)
+    with whole_file(path) as scratch:
+        scratch.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file beside `path` to fill: once filled it is on the disk and takes its name; when filling fails, `path` stays."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield scratch
+        sync(scratch)
+        os.replace(scratch, path)
+        sync(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:
@@ -94,10 +116,7 @@ def append_lines(path: Path, rows: Iterable[Any]) -> None:
 
 def write_lines(path: Path, rows: Iterable[Any]) -> None:
     """Replace `path` by one JSON line a row, so that a reader sees the old file or the whole new one."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
-    append_lines(scratch, rows)
-    os.replace(scratch, path)
+    write_text(path, "".join(json.dumps(to_json(row), ensure_ascii=True) + "\n" for row in rows))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -7,9 +7,6 @@ Nothing here knows how a stage works: an engine runs them (engine/local.py), `st
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,26 +15,23 @@ from typing import Any
 
 from rich.console import Console
 
-from harness import __version__
 from harness.certify_sweep import add_engine_part, certify_sweep
 from harness.chat import ChatFormat
-from harness.core import Base, Dataset, Example, RunSpec, Split, Task, UserError, digest, to_json
-from harness.curate.axis import summary as curation_summary
-from harness.doctor import found_sampler
+from harness.core import Base, RunSpec, Split, UserError, digest, to_json
 from harness.engine import start_engine
-from harness.grade import grade
-from harness.hosted import judge_config, refuse_without_key
+from harness.grade_run import grade_run
+from harness.hosted import refuse_without_key
 from harness.hosted_stage import HostedStage
 from harness.prepare import Prepared, SweepRequest, prepare
 from harness.progress import Display
+from harness.references import log_probabilities, probe_ids
 from harness.sample.batches import NUM_ALONE
 from harness.sample.proof import BASE
 from harness.sample.vllm_settings import devices_of_engine
-from harness.store import Run, Sweep, append_lines, split_summary, write_json
+from harness.store import Run, Sweep, append_lines, read_json, write_json
+from harness.sweep_info import now, write_plan
 from harness.tokens import messages, requests, shots_of, training_items
 from harness.trained_with import differences, refusal, training_record
-
-NUM_PROBES = 2
 
 
 def run_sweep(request: SweepRequest, console: Console) -> Sweep:
@@ -47,13 +41,13 @@ def run_sweep(request: SweepRequest, console: Console) -> Sweep:
         prepared = prepare(request)
         if request.hosted.judges or len(prepared.models) < len(request.axes.models):
             refuse_without_key()
-        _write_plan(sweep, request, prepared)
+        write_plan(sweep, request, prepared)
         stages = Stages(request, prepared, sweep, console)
         try:
             stages.run()
         finally:
             stages.close()
-        write_json(sweep.folder / "sweep.json", {**sweep.info, "finished": _now()})
+        write_json(sweep.folder / "sweep.json", {**sweep.info, "finished": now()})
         from harness.report import write_report
 
         write_report(sweep.folder)
@@ -161,7 +155,7 @@ class Stages:
         if waiting:
             chat = self.prepared.chats[model]
             self._keep_items(split, runs, chat)
-            probes = self._probes(self._of_model(model), chat)
+            probes = probe_ids(self.prepared.task, self.prepared.dataset, self._of_model(model)[0].spec, chat)
             base = self._references(model, waiting, probes)
             grading += self._sample(split, [run for run in waiting if run.failure() is None], probes, base)
         for future in grading:
@@ -172,7 +166,7 @@ class Stages:
 
     def _ask_hosted(self, split: Split, runs: Sequence[Run]) -> None:
         """The answers of hosted models on one split, then the judge's verdicts on every answer of `runs`."""
-        HostedStage(self.request, self.prepared, self.sweep, self.display, grade_run).run(split, runs)
+        HostedStage(self.request, self.prepared, self.sweep, self.display).run(split, runs)
 
     def _refuse_another_format(self, run: Run) -> None:
         """A checkpoint is asked as it was trained; its files may have changed since."""
@@ -184,7 +178,7 @@ class Stages:
             run.fail("format", refusal(_short(run.name), found))
             self.display.say(f"  failed: {_short(run.name)}: {'; '.join(found)}")
         elif found:
-            notes = [note for note in _read(run.folder / "notes.json") or [] if not note.startswith("forced: ")]
+            notes = [note for note in read_json(run.folder / "notes.json") or [] if not note.startswith("forced: ")]
             write_json(run.folder / "notes.json", [*notes, f"forced: {'; '.join(found)}"])
 
     def _references(self, model: str, runs: Sequence[Run], probes: list[list[int]]) -> list[list[float]]:
@@ -192,7 +186,7 @@ class Stages:
         base = Run(self.sweep.folder / "logs" / f"base-{digest(model)}")
         missing = [run for run in (base, *runs) if not (run.folder / "reference.json").exists()]
         if not missing:
-            return _log_probabilities(base)
+            return log_probabilities(base, base.name)
         self.display.stage("reference", len(missing))
         seen: list[str] = []
 
@@ -213,18 +207,16 @@ class Stages:
         for run in missing:
             if run is base:
                 continue
-            answer = _read(run.folder / "reference.json")
-            if answer is None or "error" in answer:
-                (run.folder / "reference.json").unlink(missing_ok=True)
-                run.fail(
-                    "reference", f"transformers could not load the checkpoint: {(answer or {}).get('error', 'died')}"
-                )
-        return _log_probabilities(base)
+            try:
+                log_probabilities(run, "the checkpoint")
+            except UserError as error:
+                run.fail("reference", str(error))
+        return log_probabilities(base, base.name)
 
     def _sample(
         self, split: Split, runs: Sequence[Run], probes: list[list[int]], base: list[list[float]]
     ) -> list[Future[None]]:
-        references = {BASE: base, **{run.name: _log_probabilities(run) for run in runs}}
+        references = {BASE: base, **{run.name: log_probabilities(run, run.name) for run in runs}}
         if not runs:
             return []
         model = runs[0].spec.model
@@ -295,18 +287,6 @@ class Stages:
             self._engines_of, self._engines = model, self.engine.samplers(settings)
         return self._engines
 
-    def _probes(self, runs: Sequence[Run], chat: ChatFormat) -> list[list[int]]:
-        """Token ids of a few validation prompts with gold answers: what proves an engine's weights."""
-        spec, dataset = runs[0].spec, self.prepared.dataset
-        shots = shots_of(dataset, spec)
-        chosen = dataset.usable("validation")[:NUM_PROBES]
-        if not chosen:
-            raise UserError(
-                f"{dataset.name} has no usable validation item: no run could be chosen, nor its weights proven"
-            )
-        items = [chat.example(e.id, messages(self.prepared.task, spec, e, shots), e.gold) for e in chosen]
-        return [list(item.prompt_ids + item.answer_ids) for item in items]
-
     def _keep_items(self, split: Split, runs: Sequence[Run], chat: ChatFormat) -> None:
         dataset, task = self.prepared.dataset, self.prepared.task
         self.sweep.write_examples((split, example) for example in dataset.usable(split))
@@ -336,108 +316,6 @@ class Stages:
             return set()
 
 
-def grade_run(task: Task, dataset: Dataset, run: Run, split: Split, workers: int | None) -> None:
-    """Grade what was sampled and not graded yet; done.json is written last."""
-    examples: dict[str, Example] = {example.id: example for example in dataset.usable(split)}
-    graded = {row["example_id"] for row in run.scores(split)}
-    waiting = [
-        (examples[c.example_id], c)
-        for c in run.completions(split)
-        if c.example_id in examples and c.example_id not in graded
-    ]
-    batch: list[dict[str, Any]] = []
-    for row in grade(task, waiting, workers=workers):
-        batch.append(row)
-        if len(batch) >= 32:
-            append_lines(run.folder / "scores.jsonl", batch)
-            batch = []
-    if batch:
-        append_lines(run.folder / "scores.jsonl", batch)
-    if len(run.scores(split)) == len(examples):
-        done = _read(run.folder / "done.json") or {}
-        write_json(run.folder / "done.json", {**done, split: split_summary(run, split, task.primary)})
-
-
-def _write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None:
-    """sweep.json and one spec.json a run. Failed runs are tried again only when asked."""
-    known = _read(sweep.folder / "sweep.json")
-    if known is not None and known["versions"] != prepared.versions:
-        changed = [key for key, value in prepared.versions.items() if known["versions"].get(key) != value]
-        raise UserError(
-            f"{sweep.folder} was made with another {', '.join(changed)}; give another --name, or delete the folder"
-        )
-    for name, spec in zip(prepared.names, prepared.specs, strict=True):
-        run = Run(sweep.folder / name)
-        if not (run.folder / "spec.json").exists():
-            write_json(run.folder / "spec.json", {"spec": to_json(spec), "versions": prepared.versions})
-        if request.retry_failed:
-            (run.folder / "failure.json").unlink(missing_ok=True)
-    dataset = prepared.dataset
-    earlier = known["runs"] if known else []
-    judges = [judge_config(request.hosted, prepared.task.name, "").column] if request.hosted.judges else []
-    info = {
-        "name": sweep.folder.name,
-        "task": prepared.task.name,
-        "task_version": prepared.task.version,
-        "scorer": prepared.task.primary,
-        "scorers": list(dict.fromkeys([*prepared.task.scorers, *(known["scorers"] if known else []), *judges])),
-        "data": {
-            **{key: getattr(dataset, key) for key in ("name", "revision", "licence", "split_rule")},
-            "sizes": {split: len(dataset.usable(split)) for split in ("train", "validation", "test")},
-            "broken": len(dataset.broken),
-            "broken_rows": [to_json(row) for row in dataset.broken[:20]],
-            "unusable": len(dataset.unusable),
-            "unusable_reasons": dict(list(dataset.unusable.items())[:50]),
-            "curation": curation_summary(dataset, request.axes.train_size),
-        },
-        "model": _model_info(request, prepared),
-        "models": [
-            {"name": model.name, "revision": model.revision, "source": model.source, "chat": prepared.chats[name].hash}
-            for name, model in prepared.models.items()
-        ],
-        "device": device_name(request.device),
-        "engine": request.engine,
-        "sampler": request.sampler,
-        "command": shlex.join(["harness", *sys.argv[1:]]),
-        "seed": list(request.axes.seeds),
-        "tunebench": __version__,
-        "started": known["started"] if known else _now(),
-        "finished": None,
-        "versions": prepared.versions,
-        "warnings": _warnings(request),
-        "runs": [*earlier, *(name for name in prepared.names if name not in earlier)],
-    }
-    write_json(sweep.folder / "sweep.json", info)
-
-
-def _model_info(request: SweepRequest, prepared: Prepared) -> dict[str, Any]:
-    """The first model with weights here; in a sweep of hosted models alone, the first of those."""
-    first = next(iter(prepared.models.values()), None)
-    if first is None:
-        name = request.axes.models[0]
-        return {"name": name, "revision": "", "source": "hosted", "parameters": None, "chat": ""}
-    return {
-        "name": first.name,
-        "revision": first.revision,
-        "source": first.source,
-        "parameters": first.num_parameters,
-        "chat": prepared.chats[first.name].hash,
-    }
-
-
-def device_name(device: str) -> str:
-    """The device in words: what latencies were measured on."""
-    return f"{device} ({platform.processor() or platform.machine()})"
-
-
-def _warnings(request: SweepRequest) -> list[str]:
-    found = []
-    if request.sampler == "transformers":
-        why = "as asked" if found_sampler() == "vllm" else "because vLLM is not installed here"
-        found.append(f"sampled with transformers, {why}: slower, and other kernels than serving")
-    return found
-
-
 def _must_train(run: Run) -> bool:
     return not isinstance(run.spec.method, Base) and run.trained() is None and run.failure() is None
 
@@ -461,7 +339,7 @@ def _expected_s(request: SweepRequest, prepared: Prepared, runs: Sequence[Run]) 
 
 
 def _note_sampling(run: Run, event: dict[str, Any], sampler: str) -> None:
-    known = _read(run.folder / "sampling.json") or {"seconds": 0.0, "tokens": 0}
+    known = read_json(run.folder / "sampling.json") or {"seconds": 0.0, "tokens": 0}
     seconds, tokens = known["seconds"] + event["seconds"], known["tokens"] + event["tokens"]
     write_json(
         run.folder / "sampling.json",
@@ -473,19 +351,9 @@ def _note_sampling(run: Run, event: dict[str, Any], sampler: str) -> None:
             "seconds": seconds,
             "tokens": tokens,
             "tokens_per_second": tokens / seconds if tokens else None,
-            "notes": _read(run.folder / "notes.json") or [],
+            "notes": read_json(run.folder / "notes.json") or [],
         },
     )
-
-
-def _log_probabilities(run: Run) -> list[list[float]]:
-    """The reference of a run. Raises UserError when transformers could not load the weights."""
-    answer = _read(run.folder / "reference.json") or {"error": "the process died"}
-    if "error" in answer:
-        (run.folder / "reference.json").unlink(missing_ok=True)
-        raise UserError(f"transformers could not load {run.name}: {answer['error']}; see logs/reference.log")
-    values: list[list[float]] = answer["log_probabilities"]
-    return values
 
 
 def _kind(spec: RunSpec) -> str:
@@ -498,13 +366,3 @@ def _path(path: Path | None) -> str | None:
 
 def _short(name: str) -> str:
     return name.rsplit("-", 1)[0].replace("_", " ")
-
-
-def _read(path: Path) -> Any:
-    from harness.store import read_json
-
-    return read_json(path)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

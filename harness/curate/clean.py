@@ -8,13 +8,13 @@ The log shows no text whole: it is an excerpt with secrets masked. The copy itse
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from harness.core import SPLITS, Dataset, Task, UserError, to_json
+from harness.core import SPLITS, Dataset, Task, UserError
 from harness.curate.finding import excerpt
+from harness.store import write_lines
 
 
 def write_clean_copy(
@@ -32,21 +32,13 @@ def write_clean_copy(
         left_out = removals if split == "train" else {}
         rows = [task.row(example) for example in dataset.split(split) if example.id not in left_out]
         written[split] = len(rows)
-        _write_lines(copy / f"{split}.jsonl", rows)
+        write_lines(copy / f"{split}.jsonl", rows)
     log = [
         {"id": excerpt(example.id, 100), "split": "train", "why": excerpt(removals[example.id]),
          "input": excerpt(task.anatomy(example).text), "gold": excerpt(example.gold)}
         for example in dataset.train
         if example.id in removals
     ]  # fmt: skip
-    _write_lines(folder / "removed.jsonl", log)
+    write_lines(folder / "removed.jsonl", log)
     assert written["train"] + len(log) == len(dataset.train), "every training item is written or logged"
     return copy, written
-
-
-def _write_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    text = "".join(json.dumps(to_json(row), ensure_ascii=True) + "\n" for row in rows)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

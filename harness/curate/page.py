@@ -18,6 +18,7 @@ from harness.core import to_json
 from harness.curate.axis import reasons
 from harness.curate.examine import DataReport
 from harness.curate.finding import Bar, excerpt
+from harness.store import write_text
 
 FRAGMENTS = Path(__file__).parent
 STYLE = FRAGMENTS.parent / "report" / "page.css"
@@ -41,9 +42,9 @@ WORDS = {"error": "Mend", "warning": "Look", "note": "Know", "good": "Clean"}
 def write_data_report(report: DataReport, folder: Path, command: str = "") -> Path:
     """Write the three files into `folder`; the path of data.html, which is written last."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "data.json", json.dumps(to_json(_body(report)), indent=1, ensure_ascii=True) + "\n")
-    _write(folder / "data.md", markdown(report, command))
-    _write(folder / "data.html", page(report, command))
+    write_text(folder / "data.json", json.dumps(to_json(_body(report)), indent=1, ensure_ascii=True) + "\n")
+    write_text(folder / "data.md", markdown(report, command))
+    write_text(folder / "data.html", page(report, command))
     return folder / "data.html"
 
 
@@ -118,9 +119,3 @@ def _bars(bars: tuple[Bar, ...]) -> list[dict[str, Any]]:
 def _body(report: DataReport) -> dict[str, Any]:
     removals = {excerpt(id, 100): excerpt(why) for id, why in report.removals.items()}
     return {**to_json(report), "removals": removals}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(text.encode("utf-8", "backslashreplace"))
-    partial.replace(path)

@@ -7,8 +7,6 @@ checkpoint is recommended. report.html is written last: where it is, the others 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from harness.core import to_json
@@ -19,6 +17,7 @@ from harness.report.findings import Report
 from harness.report.markdown import markdown
 from harness.report.page import page
 from harness.report.table import runs_table
+from harness.store import whole_file, write_text
 
 
 def write_files(report: Report, folder: Path) -> Path:
@@ -29,18 +28,19 @@ def write_files(report: Report, folder: Path) -> Path:
         if stale.stem not in pictures:
             stale.unlink()
     for key, picture in pictures.items():
-        _write_text(folder / "figures" / f"{key}.svg", picture.file_svg)
-    _write(folder / "runs.csv", lambda path: runs_table(report.data).to_csv(path, index=False))
-    _write(folder / "items.parquet", lambda path: flat_scores(report.data).to_parquet(path, index=False))
-    _write_text(folder / "findings.json", json.dumps(_answers(report), indent=1, ensure_ascii=True, allow_nan=False))
-    _write_text(folder / "report.md", markdown(report, pictures))
+        write_text(folder / "figures" / f"{key}.svg", picture.file_svg)
+    with whole_file(folder / "runs.csv") as path:
+        runs_table(report.data).to_csv(path, index=False)
+    with whole_file(folder / "items.parquet") as path:
+        flat_scores(report.data).to_parquet(path, index=False)
+    write_text(folder / "findings.json", json.dumps(_answers(report), indent=1, ensure_ascii=True, allow_nan=False))
+    write_text(folder / "report.md", markdown(report, pictures))
     card = model_card(report)
     if card is None:
         (folder / "model-card" / "README.md").unlink(missing_ok=True)
     else:
-        (folder / "model-card").mkdir(exist_ok=True)
-        _write_text(folder / "model-card" / "README.md", card)
-    _write_text(folder / "report.html", page(report, pictures, packed_items(report.data)))
+        write_text(folder / "model-card" / "README.md", card)
+    write_text(folder / "report.html", page(report, pictures, packed_items(report.data)))
     return folder / "report.html"
 
 
@@ -50,16 +50,3 @@ def _answers(report: Report) -> dict[str, object]:
         to_json({"alerts": report.alerts, "headline": report.headline, "findings": report.findings})
     )
     return body
-
-
-def _write_text(path: Path, text: str) -> None:
-    _write(path, lambda target: target.write_bytes(text.encode("utf-8", "backslashreplace")))
-
-
-def _write(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a temporary file beside `path`, flush it to the disk, and only then give it its name."""
-    partial = path.with_name(f".{path.name}.partial")
-    fill(partial)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)

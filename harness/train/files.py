@@ -7,7 +7,6 @@ the optimizer and the random state after step N; it appears by a rename, so what
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor
 
 from harness.core import Lora
+from harness.store import sync, write_json
+from harness.train.job import RunJob
 from harness.train.optimizer import Updater
 from harness.train.trainee import Trainee
 
@@ -47,18 +48,6 @@ def is_finished(run_dir: Path) -> bool:
     return any((run_dir / name).is_file() for name in FINISHING_MARKS)
 
 
-def write_json(path: Path, body: Mapping[str, Any]) -> None:
-    """`body` at `path`, atomically and on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        json.dump(body, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
-
-
 def write_resume(run_dir: Path, updater: Updater, identity: str, state: Resumed) -> None:
     """Save everything after `state.step` steps, then drop what was saved before."""
     if resume_folder(run_dir, state.step).exists():
@@ -85,10 +74,10 @@ def publish_resume(run_dir: Path, step: int) -> None:
     """Make the started state the newest one, in one rename, and drop the older ones."""
     root, target = run_dir / "resume", resume_folder(run_dir, step)
     for path in (root / "partial").iterdir():
-        _sync_file(path)
+        sync(path)
     shutil.rmtree(target, ignore_errors=True)
     (root / "partial").rename(target)
-    _sync_folder(root)
+    sync(root)
     for old in root.iterdir():
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
@@ -144,20 +133,13 @@ def cut_log(path: Path, num_steps: int) -> None:
     partial.replace(path)
 
 
-def write_checkpoint(
-    run_dir: Path,
-    trainee: Trainee,
-    tokenizer: Path | None,
-    template: str | None,
-    weights: Mapping[str, Tensor] | None = None,
-    record: Mapping[str, Any] | None = None,
-) -> int:
+def write_checkpoint(run: RunJob, trainee: Trainee, weights: Mapping[str, Tensor] | None = None) -> int:
     """checkpoint/: a PEFT folder or a transformers folder, safetensors, with the tokenizer. Returns its bytes.
 
-    `weights` replaces the network's own, which a sharded run has only in parts. `record` says what it was trained with;
-    it becomes tunebench.json, by which another format is refused later.
+    `weights` replaces the network's own, which a sharded run has only in parts. The run's `record` says what it was
+    trained with; it becomes tunebench.json, by which another format is refused later.
     """
-    partial, target = run_dir / "checkpoint.partial", run_dir / "checkpoint"
+    partial, target = run.run_dir / "checkpoint.partial", run.run_dir / "checkpoint"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     if isinstance(trainee.method, Lora):
@@ -167,17 +149,17 @@ def write_checkpoint(
         trainee.network.save_pretrained(partial, state_dict=dict(weights))
     else:
         trainee.network.save_pretrained(partial)
-    if tokenizer is not None:
-        copy_tokenizer(tokenizer, partial)
-    if template is not None:
-        (partial / "chat_template.jinja").write_text(template, encoding="utf-8")
-    if record is not None:
-        write_json(partial / "tunebench.json", record)
+    if run.tokenizer is not None:
+        copy_tokenizer(run.tokenizer, partial)
+    if run.template is not None:
+        (partial / "chat_template.jinja").write_text(run.template, encoding="utf-8")
+    if run.record is not None:
+        write_json(partial / "tunebench.json", run.record)
     for path in partial.iterdir():
-        _sync_file(path)
+        sync(path)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
-    _sync_folder(run_dir)
+    sync(run.run_dir)
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
@@ -188,16 +170,3 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         raise FileNotFoundError(f"{source} holds no tokenizer file; give the model's own folder as `tokenizer`")
     for path in found:
         shutil.copyfile(path, target / path.name)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from harness.core import Full, Lora, UserError, digest, to_json
+from harness.store import write_json
 from harness.train import files
 from harness.train.batches import usable_items
 from harness.train.interruption import protected
@@ -59,7 +60,7 @@ def train_run(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) ->
     except Exception as error:  # becomes the run's recorded failure; the next run starts from a fresh base
         failure = failure_of(error)
         with protected():
-            files.write_json(run.run_dir / "failure.json", failure)
+            write_json(run.run_dir / "failure.json", failure)
             files.drop_resume(run.run_dir)
         tell({"event": "failed", "run": name, **{key: failure[key] for key in ("kind", "reason", "step")}})
         return None
@@ -96,10 +97,10 @@ def _train(job: Job, run: RunJob, base: Any, base_digest: str, tell: Tell) -> Tr
                 f"{len(left_out)} of {len(left_out) + len(items)} examples are longer than max_length: {left_out[:5]}"
             )
         with protected():
-            size = files.write_checkpoint(run.run_dir, trainee, run.tokenizer, run.template, record=run.record)
+            size = files.write_checkpoint(run, trainee)
             mark = finishing_mark(trainee, progress, notes, size, base_digest)
             mark["estimated_memory_bytes"] = plan.estimate.total_bytes
-            files.write_json(run.run_dir / "trained.json", mark)
+            write_json(run.run_dir / "trained.json", mark)
             files.drop_resume(run.run_dir)
         tell({"event": "finished", "run": run.run_dir.name, **mark})
     finally:

@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 
 from harness.core import Full, Lora, UserError
+from harness.store import write_json
 from harness.train import distributed, files
 from harness.train.batches import usable_items
 from harness.train.job import Job, RunJob, read_items, read_job
@@ -86,7 +87,7 @@ def train_shared(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
             raise
         if dist.get_rank() == 0:  # every worker meets the same loss, so all are here
             failure = failure_of(error)
-            files.write_json(run.run_dir / "failure.json", failure)
+            write_json(run.run_dir / "failure.json", failure)
             tell({"event": "failed", "run": run.run_dir.name, **{k: failure[k] for k in ("kind", "reason", "step")}})
 
 
@@ -113,10 +114,10 @@ def _train(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
     notes.append(f"{dist.get_world_size()} workers, {'FSDP2' if full else 'data parallel'}; memory is rank 0's")
     weights = distributed.whole_weights(setup.trainee.parameters, getattr(torch, job.dtype)) if full else None
     if dist.get_rank() == 0:
-        size = files.write_checkpoint(run.run_dir, setup.trainee, run.tokenizer, run.template, weights)
+        size = files.write_checkpoint(run, setup.trainee, weights)
         mark = finishing_mark(setup.trainee, progress, [*notes, *progress.notes], size, digest)
         mark["estimated_memory_bytes"] = plan.estimate.total_bytes
-        files.write_json(run.run_dir / "trained.json", mark)
+        write_json(run.run_dir / "trained.json", mark)
         tell({"event": "finished", "run": run.run_dir.name, **mark})
 
 

@@ -7,13 +7,24 @@ import pytest
 from harness.core import Example
 from tasks.math import task
 from tasks.math.score import UNPARSED, WHYS
-from tests.math import cases_commitment, cases_forms, cases_last_rounds, cases_replies, cases_values, pairs
+from tests.math import (
+    cases_commitment,
+    cases_forms,
+    cases_last_rounds,
+    cases_relations,
+    cases_replies,
+    cases_values,
+    pairs,
+    pairs_replies,
+)
 from tests.math.pairs import UNDECIDED
 
 RULES = {
     **pairs.RULES,
+    **pairs_replies.RULES,
     **cases_commitment.RULES,
     **cases_values.RULES,
+    **cases_relations.RULES,
     **cases_replies.RULES,
     **cases_forms.RULES,
     **cases_last_rounds.RULES,

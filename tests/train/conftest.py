@@ -105,6 +105,7 @@ def write_job(tmp_path: Path, model_folder: Path) -> WriteJob:
                     ),
                     "items": str(path),
                     "tokenizer": str(model),
+                    "record": {"trained": name},
                 }
                 for name, method, training, seed in runs
             ],

@@ -125,6 +125,7 @@ def test_a_killed_worker_and_launcher_lose_nothing(write_job: WriteJob, method: 
     assert starts[0] == 0
     assert starts[-1] >= 4
     assert same_weights(whole.parent / "run", job.parent / "run")
+    assert json.loads((job.parent / "run" / "checkpoint" / "tunebench.json").read_text()) == {"trained": "run"}
     rows = [[(row["step"], row["loss"]) for row in log_of(path.parent / "run")] for path in (whole, job)]
     assert rows[0] == rows[1]
     assert not resume.exists()

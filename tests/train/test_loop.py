@@ -221,7 +221,7 @@ def test_a_checkpoint_loads_in_stock_libraries_and_gives_the_trained_loss(
     job = write_job([("run", method, overfit, 0)], model=folder, items=items)
     train(job)
     checkpoint = job.parent / "run" / "checkpoint"
-    assert {"tokenizer.json", "chat_template.jinja"} <= {path.name for path in checkpoint.iterdir()}
+    assert {"tokenizer.json", "chat_template.jinja", "tunebench.json"} <= {path.name for path in checkpoint.iterdir()}
     if isinstance(method, Full):
         model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
     else:

@@ -12,7 +12,7 @@ AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) 
   $(call flag,ALPHA,alpha) $(call flag,DROPOUT,dropout) $(call flag,TARGETS,targets) \
   $(call flag,LRS,lrs) $(call flag,FULL_LRS,full-lrs) $(call flag,SCHEDULE,schedule) \
   $(call flag,EPOCHS,epochs) $(call flag,BATCH_SIZE,batch-size) $(call flag,PROMPT_STYLES,prompt-styles) \
-  $(call flag,SEEDS,seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,CURATION,curation) $(call flag,VALIDATION_SIZE,validation-size) \
+  $(call flag,SEEDS,seeds) $(call flag,FINALIST_SEEDS,finalist-seeds) $(call flag,TRAIN_SIZE,train-size) $(call flag,CURATION,curation) $(call flag,VALIDATION_SIZE,validation-size) \
   $(call flag,TEST_SIZE,test-size) $(call flag,FEW_SHOT,few-shot) $(call flag,SAMPLER,sampler) $(call flag,HOSTED_FEW_SHOT,hosted-few-shot) \
   $(call flag,DATA_SEED,data-seed) $(call flag,MAX_LENGTH,max-length) $(call flag,WORKERS,workers) \
   $(if $(OFFLINE),--offline) $(if $(RETRY_FAILED),--retry-failed) $(JUDGING) $(CLUSTER)

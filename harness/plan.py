@@ -46,7 +46,8 @@ class Axes:
     and `max_length` belong to the whole sweep.
 
     A hosted model (`openai:gpt-4o`) is one base row a prompt style and number of shots; `hosted_few_shot` are its
-    numbers of shots where they are not those of `few_shot`.
+    numbers of shots where they are not those of `few_shot`. Under `finalist_seeds` only the best setting of each method is
+    trained again, after validation: what a seed changes is then known where it matters, at a small part of the cost.
     """
 
     task: str = "sql"
@@ -64,6 +65,7 @@ class Axes:
     max_length: int = 1024
     prompt_styles: tuple[str, ...] = ("instruct",)
     seeds: tuple[int, ...] = (0,)
+    finalist_seeds: tuple[int, ...] = ()
     train_size: tuple[int | None, ...] = (None,)
     curation: tuple[str, ...] = ("raw",)
     few_shot: tuple[int, ...] = (0,)
@@ -157,6 +159,12 @@ def plan(given: Axes) -> list[RunSpec]:
     return unique
 
 
+def more_seeds(finalists: Iterable[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:
+    """The settings of trained finalists under each of `seeds`; a setting that two finalists share is there once."""
+    settings = dict.fromkeys(replace(spec, seed=0) for spec in finalists if spec.training is not None)
+    return [replace(setting, seed=seed) for setting in settings for seed in dict.fromkeys(seeds)]
+
+
 def _grid(given: Axes) -> Iterator[RunSpec]:
     for model, style, shots, seed in _outer(given):
         common = RunSpec(
@@ -213,7 +221,8 @@ def _typed(key: str, value: Any) -> Any:
     }  # fmt: skip
     items: dict[str, Any] = {
         "data": str, "models": str, "methods": str, "ranks": _whole, "alpha": str, "dropout": _finite, "schedule": str,
-        "epochs": _finite, "batch_size": _whole, "prompt_styles": str, "seeds": _whole, "train_size": _whole,
+        "epochs": _finite, "batch_size": _whole, "prompt_styles": str, "seeds": _whole,
+        "finalist_seeds": _whole, "train_size": _whole,
         "curation": str, "few_shot": _whole, "hosted_few_shot": _whole,
     }  # fmt: skip
     listed = list(value) if isinstance(value, list | tuple) else [value]

@@ -41,6 +41,9 @@ def print_plan(request: SweepRequest, console: Console) -> None:
         "checkpoints; starting engines and the finalists' test come on top",
         highlight=False,
     )
+    if seeds := request.axes.finalist_seeds:
+        words = ", ".join(map(str, seeds))
+        console.print(f"the best setting of each method is then trained again with seed {words}", highlight=False)
     console.print(detectable(plan), highlight=False)
     for sentence in _hosted_plan(plan, request):
         console.print(sentence, highlight=False)

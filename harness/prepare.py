@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -102,19 +103,29 @@ def prepare(request: SweepRequest) -> Prepared:
     chats = {name: ChatFormat(model.folder) for name, model in models.items()}
     engine = engine_settings(task, request.sampler, request.device)
     found = versions(task, dataset, given.data_seed, engine)
-    names = []
-    for spec in specs:
-        if spec.model in models:
-            revisions = {"model": models[spec.model].revision, "chat": chats[spec.model].hash}
-        else:  # which snapshot answers is known afterwards, and kept with the answers
-            revisions = {"model": endpoint_name(), "chat": "messages"}
-        fingerprint = prompt_fingerprint(task, dataset, spec.prompt_style)
-        key = {"task": found["task"], "data": found["data"], "prompt": digest(fingerprint, 16), **revisions}
-        if spec.curation == "clean":
-            key["removed"] = digest(sorted(dataset.removed), 16)
-        sizes = str((given.validation_size, given.test_size))
-        names.append(run_name(spec, {**key, "sizes": sizes, "options": digest(request.options, 16)}))
-    return Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=specs, names=names, versions=found)
+    empty = Prepared(task=task, dataset=dataset, models=models, chats=chats, specs=[], names=[], versions=found)
+    return with_runs(request, empty, specs)
+
+
+def with_runs(request: SweepRequest, prepared: Prepared, specs: Sequence[RunSpec]) -> Prepared:
+    """The same sweep with these runs, those that it has already first."""
+    every = list(dict.fromkeys([*prepared.specs, *specs]))
+    return replace(prepared, specs=every, names=[_name(request, prepared, spec) for spec in every])
+
+
+def _name(request: SweepRequest, prepared: Prepared, spec: RunSpec) -> str:
+    """The run's folder: its label, and a hash of everything that decides its numbers."""
+    given, found = request.axes, prepared.versions
+    if spec.model in prepared.models:
+        revisions = {"model": prepared.models[spec.model].revision, "chat": prepared.chats[spec.model].hash}
+    else:  # which snapshot answers is known afterwards, and kept with the answers
+        revisions = {"model": endpoint_name(), "chat": "messages"}
+    fingerprint = prompt_fingerprint(prepared.task, prepared.dataset, spec.prompt_style)
+    key = {"task": found["task"], "data": found["data"], "prompt": digest(fingerprint, 16), **revisions}
+    if spec.curation == "clean":
+        key["removed"] = digest(sorted(prepared.dataset.removed), 16)
+    sizes = str((given.validation_size, given.test_size))
+    return run_name(spec, {**key, "sizes": sizes, "options": digest(request.options, 16)})
 
 
 def _models(request: SweepRequest) -> dict[str, Model]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from harness.engine import start_engine
 from harness.grade_run import grade_run
 from harness.hosted import refuse_without_key
 from harness.hosted_stage import HostedStage
-from harness.prepare import Prepared, SweepRequest, prepare
+from harness.plan import more_seeds
+from harness.prepare import Prepared, SweepRequest, prepare, with_runs
 from harness.progress import Display
 from harness.references import log_probabilities, probe_ids
 from harness.sample.batches import NUM_ALONE
@@ -41,7 +43,6 @@ def run_sweep(request: SweepRequest, console: Console) -> Sweep:
         prepared = prepare(request)
         if request.hosted.judges or len(prepared.models) < len(request.axes.models):
             refuse_without_key()
-        write_plan(sweep, request, prepared)
         stages = Stages(request, prepared, sweep, console)
         try:
             stages.run()
@@ -58,9 +59,10 @@ class Stages:
     """The stages of one sweep, in order, each skipping what is on disk."""
 
     def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, console: Console) -> None:
-        self.request, self.prepared, self.sweep = request, prepared, sweep
+        self.request, self.sweep = request, sweep
+        self.runs: list[Run] = []
+        self._take(prepared)
         self.engine = start_engine(request.engine, sweep.folder, request.device, request.engine_options)
-        self.runs = [Run(sweep.folder / name) for name in prepared.names]
         self.display = Display(console, _expected_s(request, prepared, self.runs))
         self._grader = ThreadPoolExecutor(1, thread_name_prefix="grade")
         self._engines: Any = None
@@ -80,9 +82,35 @@ class Stages:
             if self.request.until != "report":
                 return
             finalists = self._finalists()
+            finalists |= self._under_more_seeds(finalists)
             for model in self.prepared.models:
                 self._evaluate(model, "test", [run for run in self._of_model(model) if run.name in finalists])
             self._ask_hosted("test", [run for run in self.runs if run.name in finalists])
+
+    def _take(self, prepared: Prepared) -> None:
+        """Write the plan. The failures of runs that join now are forgotten when they are to be tried again."""
+        write_plan(self.sweep, self.request, prepared)
+        known = {run.name for run in self.runs}
+        self.prepared, self.runs = prepared, [Run(self.sweep.folder / name) for name in prepared.names]
+        if self.request.retry_failed:
+            for run in self.runs:
+                if run.name not in known:
+                    (run.folder / "failure.json").unlink(missing_ok=True)
+
+    def _under_more_seeds(self, finalists: set[str]) -> set[str]:
+        """Train and validate the finalists' settings under the axis `finalist_seeds`; the names of those runs, and of the
+        grid's own run of each setting."""
+        chosen = [Run(self.sweep.folder / name).spec for name in sorted(finalists)]
+        again = more_seeds(chosen, self.request.axes.finalist_seeds)
+        if not again:
+            return set()
+        self._take(with_runs(self.request, self.prepared, again))
+        for model in self.prepared.models:
+            self._train(model)
+            self._evaluate(model, "validation", self._of_model(model))
+        self._ask_hosted("validation", self.runs)
+        settings = {replace(spec, seed=0) for spec in again}
+        return {run.name for run in self.runs if replace(run.spec, seed=0) in settings}
 
     def close(self) -> None:
         """End every child process; trainers save first."""
@@ -107,6 +135,7 @@ class Stages:
         waiting = [run for run in self._of_model(model) if _must_train(run)]
         if not waiting:
             return
+        self._close_engines()
         totals, jobs = {}, []
         for run in waiting:
             items, notes = training_items(
@@ -270,8 +299,7 @@ class Stages:
     def _samplers(self, model: str, longest_prompt: int) -> Any:
         """The engines of one model, kept between validation and test."""
         if self._engines_of != model:
-            if self._engines is not None:
-                self._engines.close()
+            self._close_engines()
             config = self.prepared.models[model].config
             wanted = max(self.request.axes.max_length, longest_prompt + self.prepared.task.max_new_tokens)
             settings = {
@@ -286,6 +314,12 @@ class Stages:
             }
             self._engines_of, self._engines = model, self.engine.samplers(settings)
         return self._engines
+
+    def _close_engines(self) -> None:
+        """Give the devices' memory back."""
+        if self._engines is not None:
+            self._engines.close()
+        self._engines, self._engines_of = None, ""
 
     def _keep_items(self, split: Split, runs: Sequence[Run], chat: ChatFormat) -> None:
         dataset, task = self.prepared.dataset, self.prepared.task

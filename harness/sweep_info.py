@@ -20,7 +20,7 @@ from harness.store import Run, Sweep, read_json, write_json
 
 
 def write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None:
-    """sweep.json and one spec.json a run. Failed runs are tried again only when asked."""
+    """sweep.json and one spec.json a run. Raises UserError when the folder was made with other versions."""
     known = read_json(sweep.folder / "sweep.json")
     if known is not None and known["versions"] != prepared.versions:
         changed = [key for key, value in prepared.versions.items() if known["versions"].get(key) != value]
@@ -31,8 +31,6 @@ def write_plan(sweep: Sweep, request: SweepRequest, prepared: Prepared) -> None:
         run = Run(sweep.folder / name)
         if not (run.folder / "spec.json").exists():
             write_json(run.folder / "spec.json", {"spec": to_json(spec), "versions": prepared.versions})
-        if request.retry_failed:
-            (run.folder / "failure.json").unlink(missing_ok=True)
     dataset = prepared.dataset
     earlier = known["runs"] if known else []
     judges = [judge_config(request.hosted, prepared.task.name, "").column] if request.hosted.judges else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from harness import store
 from harness.core import ALL_LINEAR, Completion, Example, Full, Lora, RunSpec, Training, UserError
 from harness.models import Model
-from harness.plan import axes, by_data, plan, preset, sweep_file
+from harness.plan import axes, by_data, more_seeds, plan, preset, sweep_file
 from harness.prepare import SweepRequest, check_methods
 from harness.sample.proof import Probes, proof
 
@@ -85,6 +86,13 @@ def test_every_axis_makes_runs_and_every_run_has_its_own_label() -> None:
         )
         assert len(specs) == len(values), axis
         assert len(set(store.labels(specs))) == len(values), axis
+
+
+def test_finalist_seeds_add_each_finalist_s_setting_once_a_seed_and_no_base() -> None:
+    base, lora, full = plan(axes({"ranks": [8], "learning_rates": {"lora": [1e-3], "full": [1e-4]}}))
+    again = more_seeds([base, lora, full, replace(lora, seed=2)], (1, 2, 1))
+    assert [(spec.method, spec.seed) for spec in again] == [(s.method, seed) for s in (lora, full) for seed in (1, 2)]
+    assert more_seeds([base, lora], ()) == []
 
 
 def test_several_data_sets_are_several_sweeps() -> None:

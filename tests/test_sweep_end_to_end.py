@@ -13,26 +13,31 @@ from pathlib import Path
 
 import pytest
 
+from harness.sample.proof import NOISE_FLOOR, distance
 from harness.store import Sweep, read_lines
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300.0
+NUM_LAST = 8
 STOCK_VLLM = """
 import json, os, sys
 os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
 from vllm import LLM, SamplingParams
 from vllm.lora.request import LoRARequest
-base, adapter, prompts = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+base, adapter, places = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 llm = LLM(base, dtype="bfloat16", max_model_len=1024, max_num_seqs=8, enforce_eager=True, enable_lora=True, max_lora_rank=8)
-ids = [llm.get_tokenizer().encode(prompt, add_special_tokens=False) for prompt in prompts]
-ask = SamplingParams(temperature=0.0, max_tokens=112)
-answers = llm.generate([{"prompt_token_ids": one} for one in ids], ask, lora_request=LoRARequest("run", 1, adapter))
-print("ANSWERS" + json.dumps([answer.outputs[0].text for answer in answers]))
+asked = [SamplingParams(max_tokens=1, logprobs=0, allowed_token_ids=[token]) for _, token in places]
+prompts = [{"prompt_token_ids": ids} for ids, _ in places]
+answers = llm.generate(prompts, asked, lora_request=LoRARequest("run", 1, adapter))
+found = [answer.outputs[0].logprobs[0][token].logprob for answer, (_, token) in zip(answers, places)]
+print("NATS" + json.dumps(found))
 """
 
 
 def _command(results: Path) -> list[str]:
-    axes = "--methods base,lora --ranks 4 --lrs 1e-3 --train-size 24 --validation-size 6 --test-size 4"
+    axes = (
+        "--methods base,lora --ranks 4 --lrs 1e-3 --train-size 24 --validation-size 6 --test-size 4 --finalist-seeds 1"
+    )
     return [
         sys.executable,
         "-m",
@@ -87,7 +92,7 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
 
     interrupted = _start(tmp_path)
     _wait(lambda: bool(_lines(tmp_path, "completions.jsonl")), interrupted)
-    trained = [path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/checkpoint/*.safetensors")]
+    trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/checkpoint/*.safetensors")}
     asked_at = time.monotonic()
     interrupted.send_signal(signal.SIGTERM)
     output = interrupted.communicate(timeout=30)[0]
@@ -98,16 +103,18 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
 
     finished = subprocess.run(_command(tmp_path), capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
-    assert [path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/checkpoint/*.safetensors")] == trained
+    assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
     runs = Sweep(tmp_path / "s").runs()
-    assert list(runs["status"]) == ["done", "done"]
+    assert list(runs["status"]) == ["done"] * 3
+    assert list(runs["seed"]) == [0, 0, 1], "the finalist is trained again under another seed"
     assert (runs["validation_n"] == 6).all()
+    assert (runs["test_n"] == 4).all()
     for run in runs["run"]:
         answered = [(row["split"], row["example_id"]) for row in read_lines(tmp_path / "s" / run / "completions.jsonl")]
         assert len(answered) == len(set(answered)), "an item was sampled twice"
-    steps = [row["step"] for row in _lines(tmp_path, "train.jsonl")]
-    assert steps == [1, 2, 3]
+    for log in (tmp_path / "s").glob("*/train.jsonl"):
+        assert [row["step"] for row in read_lines(log)] == [1, 2, 3]
     certificate = json.loads((tmp_path / "s" / "certificate.json").read_text())
     assert not certificate["forced"]
     for path in (tmp_path / "s").glob("*/sampling.json"):
@@ -117,26 +124,20 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
 
 
 def _stock_vllm_serves_the_adapter(folder: Path) -> None:
-    """vLLM without any of our code reads the adapter's folder, and answers as the sweep's engine did with merged weights."""
-    runs = Sweep(folder).runs().set_index("method")["run"]
-    prompts = {row["id"]: row["prompt"] for row in read_lines(folder / "prompts" / "instruct.jsonl")}
-    known = {
-        method: {row["example_id"]: row["text"] for row in read_lines(folder / runs[method] / "completions.jsonl")}
-        for method in ("base", "lora")
-    }
-    model = json.loads((folder / "logs" / "sample-cpu.json").read_text())["model"]
-    asked = sorted(known["lora"])
-    command = [sys.executable, "-W", "ignore", "-c", STOCK_VLLM, model, str(folder / runs["lora"] / "checkpoint")]
-    texts = json.dumps([prompts[name] for name in asked])
-    done = subprocess.run([*command, texts], capture_output=True, text=True, check=False)
+    """vLLM without any of our code reads the adapter's folder and gives the last tokens of the probes, the answers, the
+    log-probabilities that transformers and peft give them, and not the base model's."""
+    job = json.loads((folder / "logs" / "reference.json").read_text())
+    run = Sweep(folder).runs().query("method == 'lora'")["run"].iloc[0]
+    (base,) = (folder / "logs").glob("base-*/reference.json")
+    references = {"base": base, "lora": folder / run / "reference.json"}
+    places = [(ids[:k], ids[k]) for ids in job["probes"] for k in range(len(ids) - NUM_LAST, len(ids))]
+    command = [sys.executable, "-W", "ignore", "-c", STOCK_VLLM, job["model"], str(folder / run / "checkpoint")]
+    done = subprocess.run([*command, json.dumps(places)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
-    answers = [text.strip() for text in json.loads(line.removeprefix("ANSWERS"))]
-    alike = {
-        method: sum(text == rows[name].strip() for name, text in zip(asked, answers, strict=True))
-        for method, rows in known.items()
-    }
-    assert alike["lora"] >= 0.7 * len(asked), (
-        f"{alike} of {len(asked)}"
-    )  # bf16 rounds merged weights, and few tokens flip
-    assert alike["base"] < alike["lora"], alike
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("NATS")]
+    measured = json.loads(line.removeprefix("NATS"))
+    apart = {}
+    for name, path in references.items():
+        known = [nats for row in json.loads(path.read_text())["log_probabilities"] for nats in row[-NUM_LAST:]]
+        apart[name] = distance([measured], [known])
+    assert apart["lora"] < NOISE_FLOOR < apart["base"], apart

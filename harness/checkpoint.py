@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from harness.candidate import SETTING
 from harness.core import Base, Example, RunSpec, Split, UserError, digest, to_json
 from harness.doctor import found_device, found_sampler
 from harness.engine.local import LocalEngine
@@ -28,7 +29,7 @@ from harness.plan import axes
 from harness.prepare import Prepared, SweepRequest, prepare
 from harness.references import log_probabilities, probe_ids
 from harness.sample.proof import BASE
-from harness.sample.vllm_settings import devices_of_engine
+from harness.sample.vllm_settings import process_settings
 from harness.store import Run, Sweep, read_json, write_json
 from harness.sweep_info import device_name
 from harness.tokens import requests
@@ -67,7 +68,7 @@ def evaluate_checkpoint(
         write_json(run.folder / "spec.json", {"spec": to_json(asked), "checkpoint": str(folder.resolve())})
         sampled = {c.example_id for c in run.completions(split)}
         if any(example.id not in sampled for example in examples):
-            _sample(prepared, run, (folder, kind), (split, examples), (device, sampler))
+            _sample(request, prepared, run, (folder, kind), (split, examples))
         grade_answers(prepared.task, examples, run, split)
     return ItemSet(
         name=folder.name,
@@ -124,17 +125,20 @@ def _spec(folder: Path, baseline: ItemSet) -> RunSpec:
     if known is not None and known.task == baseline.task:
         return replace(known, method=Base(), training=None, train_size=None)
     setting: Mapping[str, Any] = baseline.setting
+    lacking = [key for key in SETTING if key not in setting]
+    if lacking:
+        raise UserError(f"the baseline does not say its {', '.join(lacking)}; bless its run again")
     adapter = read_json(folder / "adapter_config.json") or {}
-    named = str(adapter.get("base_model_name_or_path") or setting.get("model") or DEFAULT_MODEL)
+    named = str(adapter.get("base_model_name_or_path") or setting["model"])
     default = str(resolve(DEFAULT_MODEL).folder)
     return RunSpec(
         task=baseline.task,
-        data=str(setting.get("data", "builtin")),
+        data=str(setting["data"]),
         model=DEFAULT_MODEL if named == default else named,
         method=Base(),
         training=None,
-        prompt_style=str(setting.get("prompt_style", "instruct")),
-        few_shot=int(setting.get("few_shot", 0)),
+        prompt_style=str(setting["prompt_style"]),
+        few_shot=int(setting["few_shot"]),
     )
 
 
@@ -151,32 +155,29 @@ def _examples(prepared: Prepared, split: Split, item_ids: Sequence[str]) -> list
 
 
 def _sample(
+    request: SweepRequest,
     prepared: Prepared,
     run: Run,
     checkpoint: tuple[Path, str],
     part: tuple[Split, Sequence[Example]],
-    place: tuple[str, str],
 ) -> None:
     """Append what is not sampled yet to the run's completions.jsonl."""
-    (folder, kind), (split, examples), (device, sampler) = checkpoint, part, place
+    (folder, kind), (split, examples) = checkpoint, part
     spec = prepared.specs[0]
     model, chat, dataset = prepared.models[spec.model], prepared.chats[spec.model], prepared.dataset
     probes = probe_ids(prepared.task, dataset, spec, chat)
-    engine = LocalEngine(run.folder, device)
+    engine = LocalEngine(run.folder, request.device)
     where = str(folder.resolve())
     wanted = {example.id for example in examples}
     prompts = [r for r in requests(prepared.task, dataset, spec, chat, split) if r["id"] in wanted]
     longest = max(len(request["prompt_ids"]) for request in prompts)
-    settings = {
-        "engine": sampler,
-        "model": str(model.folder),
-        "tokenizer": str(model.folder),
-        "device": device,
-        "max_model_len": max(1024, longest + prepared.task.max_new_tokens),
-        "max_lora_rank": _rank(folder) if kind == "lora" else 0,
-        "scratch": str(run.folder / "scratch"),
-        "num_devices": devices_of_engine(model.config, device, None),
-    }
+    settings = process_settings(
+        request,
+        model,
+        most_tokens=longest + prepared.task.max_new_tokens,
+        max_lora_rank=_rank(folder) if kind == "lora" else 0,
+        scratch=run.folder / "scratch",
+    )
     problems: list[str] = []
 
     def tell(event: dict[str, Any]) -> None:

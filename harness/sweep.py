@@ -29,7 +29,7 @@ from harness.progress import Display
 from harness.references import log_probabilities, probe_ids
 from harness.sample.batches import NUM_ALONE
 from harness.sample.proof import BASE
-from harness.sample.vllm_settings import devices_of_engine
+from harness.sample.vllm_settings import process_settings
 from harness.store import Run, Sweep, append_lines, read_json, write_json
 from harness.sweep_info import now, write_plan
 from harness.tokens import messages, requests, shots_of, training_items
@@ -300,18 +300,13 @@ class Stages:
         """The engines of one model, kept between validation and test."""
         if self._engines_of != model:
             self._close_engines()
-            config = self.prepared.models[model].config
-            wanted = max(self.request.axes.max_length, longest_prompt + self.prepared.task.max_new_tokens)
-            settings = {
-                "engine": self.request.sampler,
-                "model": str(self.prepared.models[model].folder),
-                "tokenizer": str(self.prepared.models[model].folder),
-                "device": self.request.device,
-                "max_model_len": min(wanted, int(config.get("max_position_embeddings", wanted))),
-                "max_lora_rank": max(self.request.axes.ranks, default=0),
-                "scratch": str(self.sweep.folder / "scratch"),
-                "num_devices": devices_of_engine(config, self.request.device, self.request.device_bytes),
-            }
+            settings = process_settings(
+                self.request,
+                self.prepared.models[model],
+                most_tokens=longest_prompt + self.prepared.task.max_new_tokens,
+                max_lora_rank=max(self.request.axes.ranks, default=0),
+                scratch=self.sweep.folder / "scratch",
+            )
             self._engines_of, self._engines = model, self.engine.samplers(settings)
         return self._engines
 

@@ -54,6 +54,7 @@ class Child:
                 event = json.loads(line)
                 if isinstance(event, dict) and "event" in event:
                     yield event
+        self._process.stdout.close()
 
     def send(self, body: Mapping[str, Any]) -> None:
         """Give it one JSON line. A dead child takes nothing; its end is seen in `events`."""
@@ -63,11 +64,13 @@ class Child:
             self._process.stdin.flush()
 
     def finish(self) -> int:
-        """Close its input and wait for its end; returns the exit code."""
+        """Close its input and wait for its end; returns the exit code. The caller is its reader, or has none."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         code = self._process.wait()
+        self._process.stdout.close()
         self._stream.close()
         return code
 

@@ -8,11 +8,16 @@ Sources: vLLM's engine arguments (docs.vllm.ai, 0.32), its list of accepted LoRA
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.core import UserError
 from harness.train.memory import num_parameters
 from harness.train.planning import device_bytes
+
+if TYPE_CHECKING:
+    from harness.models import Model
+    from harness.prepare import SweepRequest
 
 WEIGHTS_SHARE = 0.6  # of a device for weights at most: the rest is for the key-value cache (assumed, not measured)
 ACCEPTED_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -34,6 +39,23 @@ def devices_of_engine(config: Mapping[str, Any], device: str, size_bytes: int | 
     if not device.startswith("cuda"):
         return 1
     return tensor_parallel_size(config, size_bytes or device_bytes("cuda"))
+
+
+def process_settings(
+    request: SweepRequest, model: Model, *, most_tokens: int, max_lora_rank: int, scratch: Path
+) -> dict[str, Any]:
+    """What a sampling process is started with (python -m harness.sample). `most_tokens`: the longest prompt and answer."""
+    longest = max(request.axes.max_length, most_tokens)
+    return {
+        "engine": request.sampler,
+        "model": str(model.folder),
+        "tokenizer": str(model.folder),
+        "device": request.device,
+        "max_model_len": min(longest, int(model.config.get("max_position_embeddings", longest))),
+        "max_lora_rank": max_lora_rank,
+        "scratch": str(scratch),
+        "num_devices": devices_of_engine(model.config, request.device, request.device_bytes),
+    }
 
 
 def allowed_rank(rank: int) -> int:

@@ -27,17 +27,17 @@ PATIENCE_S = 400.0
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter that changes nothing: what it answers is what the base model answers."""
+    """A random adapter, large enough to be told from the base model and small enough to leave it a language model."""
     import torch
     from safetensors.torch import save_file
 
     base = resolve(DEFAULT_MODEL)
     width, rank = int(base.config["hidden_size"]), 2
-    weights = {}
+    weights, random = {}, torch.Generator().manual_seed(0)
     for layer in range(int(base.config["num_hidden_layers"])):
         name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
-        weights[f"{name}.lora_A.weight"] = torch.full((rank, width), 0.01)
-        weights[f"{name}.lora_B.weight"] = torch.zeros(width, rank)
+        weights[f"{name}.lora_A.weight"] = torch.randn(rank, width, generator=random) * 0.05
+        weights[f"{name}.lora_B.weight"] = torch.randn(width, rank, generator=random) * 0.05
     folder = tmp_path_factory.mktemp("checkpoint") / "adapter"
     folder.mkdir()
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -52,7 +52,8 @@ def baseline(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The same adapter's own answers, sampled in one go and blessed."""
     examples = load_task("sql").load(DataRequest(train_size=1, validation_size=2, test_size=40)).usable("test")
     asked = tuple(Item(id=example.id, value=0.0, outcome="wrong") for example in examples[:NUM_ITEMS])
-    wanted = ItemSet(name="wanted", task="sql", split="test", scorer="execution", items=asked)
+    setting = {"model": DEFAULT_MODEL, "data": "builtin", "prompt_style": "instruct", "few_shot": 0}
+    wanted = ItemSet(name="wanted", task="sql", split="test", scorer="execution", items=asked, setting=setting)
     folder = tmp_path_factory.mktemp("baseline")
     found = evaluate_checkpoint(str(checkpoint), wanted, [item.id for item in asked], results=folder)
     assert all(item.latency_s is not None and item.latency_s > 0 for item in found.items)
@@ -76,7 +77,7 @@ def test_a_gate_that_was_killed_goes_on_and_says_the_same(checkpoint: Path, base
         assert time.monotonic() < deadline, "nothing was sampled in time"
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    first.communicate()
     for _ in range(2):  # the second asks nothing any more
         again = gate(checkpoint, baseline, tmp_path)
         text, _ = again.communicate(timeout=PATIENCE_S)

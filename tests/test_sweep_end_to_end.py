@@ -19,6 +19,7 @@ from harness.store import Sweep, read_lines
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300.0
 NUM_LAST = 8
+COLUMNS = (Path(__file__).resolve().parents[1] / "results" / "README.md").read_text(encoding="utf-8")
 STOCK_VLLM = """
 import json, os, sys
 os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
@@ -110,6 +111,11 @@ def test_a_sweep_that_was_killed_and_interrupted_is_continued_and_repeats_nothin
     assert list(runs["seed"]) == [0, 0, 1], "the finalist is trained again under another seed"
     assert (runs["validation_n"] == 6).all()
     assert (runs["test_n"] == 4).all()
+    sweep = Sweep(tmp_path / "s")
+    for frame in (runs, sweep.scores(), sweep.train_log(runs["run"].iloc[1])):
+        assert [column for column in frame.columns if f"`{column}`" not in COLUMNS] == [], (
+            "results/README.md lacks them"
+        )
     for run in runs["run"]:
         answered = [(row["split"], row["example_id"]) for row in read_lines(tmp_path / "s" / run / "completions.jsonl")]
         assert len(answered) == len(set(answered)), "an item was sampled twice"

@@ -42,6 +42,7 @@ def certificate_of(request: CertifyRequest) -> Certificate:
     if request.model is None and request.checkpoint is not None:
         raise UserError("--checkpoint needs --model: the tokens it is about to be asked with")
     dataset = task.load(request.data)
+    task = task.fitted_to(dataset)
     found = check_task(
         task, dataset, sample=request.sample, request=request.data, accuracy=request.accuracy, margin=request.margin
     )

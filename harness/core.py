@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -258,6 +258,11 @@ class Task:
     def primary(self) -> str:
         """The name of the scorer that decides."""
         return self.scorers[0]
+
+    def fitted_to(self, dataset: Dataset) -> Task:
+        """This task with the answer length of `dataset`, where that has its own."""
+        limit = dataset.max_new_tokens
+        return self if limit is None else replace(self, max_new_tokens=limit)
 
 
 def outcome(score: Score, finish: Finish, unparsed_reasons: frozenset[str]) -> Outcome:

@@ -90,8 +90,7 @@ def prepare(request: SweepRequest) -> Prepared:
     _check_styles(task, given.prompt_styles)
     models = _models(request)
     dataset = task.load(data_request(request))
-    if dataset.max_new_tokens is not None:
-        task = replace(task, max_new_tokens=dataset.max_new_tokens)
+    task = task.fitted_to(dataset)
     if request.synthetic is not None:
         from harness.authoring import with_synthetic
 

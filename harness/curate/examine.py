@@ -67,7 +67,7 @@ def examine(task: Task, dataset: Dataset, measure: Measure, tell: Tell = lambda 
         found.add(unmeasured(measure.model))
     else:
         lengths = token_lengths(items, task, measure.chat, measure.style, lambda done: tell("lengths", done))
-        found.add(length_findings(lengths, measure.max_length, task.max_new_tokens, measure.model))
+        found.add(length_findings(lengths, measure.max_length, task.fitted_to(dataset).max_new_tokens, measure.model))
     return DataReport(
         task=task.name,
         data=dataset.name,

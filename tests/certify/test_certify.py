@@ -349,3 +349,10 @@ def test_training_items_left_out_for_their_length_are_a_warning_and_none_left_is
     some, none = (replace(TRAINED, training=Training(learning_rate=1e-4, max_length=n)) for n in (22, 5))
     assert found(format_of(FakeChat(), some))["maximum length"] == "warn"
     assert failed(format_of(FakeChat(), none)) == {"maximum length"}
+
+
+def test_a_data_set_s_own_answer_length_goes_before_the_task_s() -> None:
+    assert TASK.fitted_to(DATA) is TASK
+    fitted = TASK.fitted_to(replace(DATA, max_new_tokens=7))
+    assert (fitted.max_new_tokens, TASK.max_new_tokens) == (7, 128)
+    assert found(check_task(fitted, DATA))["gold scores 1"] == "pass"

@@ -164,6 +164,12 @@ def test_a_refutation_shows_few_rows_and_both_results() -> None:
     assert evidence["gold_result"]["rows"] != evidence["prediction_result"]["rows"]
 
 
+def test_a_refutation_keeps_a_row_where_nothing_would_do_too() -> None:
+    verdicts = score(example("SELECT count(*), age FROM singer GROUP BY age"), "SELECT count(*) FROM singer")
+    evidence = verdicts["execution"].evidence
+    assert sum(len(table["rows"]) for table in evidence["witness"]["tables"].values()) == 1
+
+
 def test_an_alternative_gold_is_accepted() -> None:
     item = example("SELECT name FROM singer", gold_alternatives=["SELECT name, age FROM singer"])
     assert score(item, "SELECT name, age FROM singer")["execution"].value == 1.0

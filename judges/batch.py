@@ -3,9 +3,10 @@
 Goes in: missing calls. Comes out: their outcomes. Each step is written to the call cache before the next one: planned
 (with the calls' keys), uploaded, submitted, collected. A killed process continues where it stopped: an open batch is
 collected before anything is submitted, and a batch whose id was not written down in time is found again by the plan
-number in its metadata, so the same calls are not paid twice.
+number in its metadata or by its file, so the same calls are not paid twice.
 
-Source: https://platform.openai.com/docs/guides/batch (at most 50,000 requests and 200 MB a file).
+Sources: https://platform.openai.com/docs/guides/batch (at most 50,000 requests and 200 MB a file, one model a file) and
+https://learn.microsoft.com/azure/ai-services/openai/how-to/batch (the address has no /v1, a file is pending at first).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.core import UserError
 from judges.cache import CallCache
 from judges.calls import Call, Failure, Reply, reply_of_body, request_body
-from judges.client import retry_after_s
-from judges.endpoint import Endpoint, describe
+from judges.client import QUOTA_CODES, error_code, retry_after_s
+from judges.config import ProgressFunction
+from judges.endpoint import describe
 from judges.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,16 +34,20 @@ T = TypeVar("T")
 MAX_REQUESTS = 50_000
 MAX_FILE_BYTES = 150_000_000  # under the documented 200 MB
 MAX_FILE_PAGES = 100
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+ENDED = frozenset({"completed", "failed", "expired", "cancelled", "canceled"})
+FILE_PENDING = frozenset({"pending", "running"})  # Azure's words; OpenAI's files can be used at once
 PLAN_KEY = "tunebench_plan"
 
 
 class BatchDesk:
     """Submits, waits for and collects batches. Lives in one event loop."""
 
-    def __init__(self, *, client: AsyncOpenAI, place: Endpoint, cache: CallCache, ledger: Ledger) -> None:
-        self.client, self.place, self.cache, self.ledger = client, place, cache, ledger
-        self.link = ledger.config.connection
+    def __init__(
+        self, *, client: AsyncOpenAI, cache: CallCache, ledger: Ledger, progress: ProgressFunction | None = None
+    ) -> None:
+        self.client, self.place, self.cache, self.ledger = client, ledger.place, cache, ledger
+        self.link, self.progress = ledger.config.connection, progress
+        self.url = "/chat/completions" if self.place.kind == "azure" else "/v1/chat/completions"
 
     async def answers(self, missing: Mapping[str, Call]) -> dict[str, Reply | Failure]:
         """An outcome for each missing call: open batches first, then new ones for what is left."""
@@ -59,7 +66,7 @@ class BatchDesk:
         return {key: outcomes[key] for key in missing}
 
     def _chunk(self, calls: Mapping[str, Call]) -> tuple[dict[str, Call], bytes, dict[str, Reply | Failure]]:
-        """(calls of the next file, the file, calls the budget refuses)."""
+        """(calls of the next file, the file, calls the budget refuses). A file holds calls to one model."""
         budget = self.ledger.config.budget_usd
         room_usd = None if budget is None else budget - self.cache.bill(self.ledger.purse).committed_usd
         chunk: dict[str, Call] = {}
@@ -71,7 +78,9 @@ class BatchDesk:
             if room_usd is not None and most_usd > room_usd:
                 refused[key] = self.ledger.refusal(call)
                 continue
-            body = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions"}
+            if chunk and call.model != next(iter(chunk.values())).model:
+                continue
+            body = {"custom_id": key, "method": "POST", "url": self.url}
             line = json.dumps({**body, "body": request_body(call, self.place)}).encode() + b"\n"
             if len(chunk) == MAX_REQUESTS or size + len(line) > MAX_FILE_BYTES:
                 break
@@ -93,18 +102,22 @@ class BatchDesk:
     async def _submit(self, record: Mapping[str, Any], lines: bytes) -> dict[str, Any]:
         upload = (f"{record['plan']}.jsonl", lines)
         file = await self._patiently(lambda: self.client.files.create(file=upload, purpose="batch"))
+        record = self._write(record, status="uploaded", file_id=file.id)
+        while str(file.status) in FILE_PENDING:
+            await asyncio.sleep(self.ledger.config.batch_poll_s)
+            file = await self._patiently(lambda: self.client.files.retrieve(record["file_id"]))
         num_tries = 0
 
         async def create() -> str:
             nonlocal num_tries
             num_tries += 1
             if num_tries > 1:  # the answer to the first try may have been lost, not the batch
-                known = await self._submitted_elsewhere(record["plan"])
+                known = await self._submitted_elsewhere(record)
                 if known is not None:
                     return known
             batch = await self.client.batches.create(
-                input_file_id=file.id,
-                endpoint="/v1/chat/completions",
+                input_file_id=record["file_id"],
+                endpoint=self.url,  # type: ignore[arg-type]  # Azure's has no /v1
                 completion_window="24h",
                 metadata={PLAN_KEY: str(record["plan"])},
             )
@@ -114,9 +127,8 @@ class BatchDesk:
 
     async def _finish(self, record: Mapping[str, Any], missing: Mapping[str, Call]) -> dict[str, Reply | Failure]:
         """Wait for the batch of `record` and take its results; a plan that was never submitted frees its calls."""
-        plan = record["plan"]
-        if record["status"] == "planned":
-            batch_id = await self._submitted_elsewhere(plan)
+        if record["status"] in ("planned", "uploaded"):
+            batch_id = await self._submitted_elsewhere(record)
             if batch_id is None:
                 outcomes: dict[str, Reply | Failure] = {}
                 self._close(record, "never submitted", outcomes, set(record["keys"]))
@@ -124,9 +136,10 @@ class BatchDesk:
             record = self._write(record, status="submitted", batch_id=batch_id)
         batch = await self._patiently(lambda: self.client.batches.retrieve(record["batch_id"]))
         while batch.status not in ENDED:
+            self._tell(batch.request_counts, len(record["keys"]))
             await asyncio.sleep(self.ledger.config.batch_poll_s)
             batch = await self._patiently(lambda: self.client.batches.retrieve(record["batch_id"]))
-            log.info("batch %s is %s", record["batch_id"], batch.status)
+            log.info("batch %s of %d calls is %s", record["batch_id"], len(record["keys"]), batch.status)
         rows: list[dict[str, Any]] = []
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
@@ -134,8 +147,16 @@ class BatchDesk:
                 rows += _json_rows(content.content)
         outcomes = self._take(record, rows, missing)
         settled = {key for key in record["keys"] if key in missing}
-        self._close(record, f"batch ended as {batch.status} without a result", outcomes, settled)
+        said = "; ".join(str(error.message) for error in (batch.errors.data if batch.errors else None) or [])
+        why = f"batch ended as {batch.status} without a result{': ' if said else ''}{self.place.scrub(said)[:300]}"
+        self._close(record, why, outcomes, settled)
         return outcomes
+
+    def _tell(self, counts: Any, total: int) -> None:
+        """Progress of the batch that is waited for; a server may count nothing."""
+        if self.progress is not None:
+            done = (counts.completed + counts.failed) if counts is not None else 0
+            self.progress(done, total, self.cache.bill(self.ledger.account).billed_usd - self.ledger.earlier.billed_usd)
 
     def _take(
         self, record: Mapping[str, Any], rows: list[dict[str, Any]], missing: Mapping[str, Call]
@@ -173,12 +194,14 @@ class BatchDesk:
         if not any(self.cache.is_open(send) for send in sends.values()):
             self._write(record, status="collected")
 
-    async def _submitted_elsewhere(self, plan: str) -> str | None:
-        """The id of the batch that carries `plan`, when a killed process had submitted it without writing it down."""
+    async def _submitted_elsewhere(self, record: Mapping[str, Any]) -> str | None:
+        """The id of the batch of `record`, when a killed process had submitted it without writing it down."""
+        file_id = record.get("file_id")
         page = await self._patiently(lambda: self.client.batches.list(limit=100))
         for _ in range(MAX_FILE_PAGES):
             for batch in page.data:
-                if (batch.metadata or {}).get(PLAN_KEY) == plan:
+                has_plan = (batch.metadata or {}).get(PLAN_KEY) == record["plan"]
+                if has_plan or (file_id is not None and batch.input_file_id == file_id):
                     return batch.id
             if not page.has_next_page():
                 return None
@@ -200,7 +223,8 @@ class BatchDesk:
             try:
                 return await step()
             except openai.APIStatusError as error:
-                passes = error.status_code in (408, 409, 429) or error.status_code >= 500
+                has_no_quota = error.status_code == 429 and error_code(error) in QUOTA_CODES
+                passes = not has_no_quota and (error.status_code in (408, 409, 429) or error.status_code >= 500)
                 wait_s = retry_after_s(error.response.headers)
                 failure: openai.APIError = error
             except openai.APIConnectionError as error:
@@ -213,7 +237,7 @@ class BatchDesk:
         raise AssertionError("the last attempt returns or raises")
 
 
-class BatchError(RuntimeError):
+class BatchError(UserError):
     """The Batch API could not be used. What was submitted stays written down: run the same command again."""
 
 

@@ -21,11 +21,11 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.core import UserError
-from judges.batch import BatchDesk
+from judges.batch import MAX_REQUESTS, BatchDesk
 from judges.cache import CallCache
 from judges.calls import Call, Estimate, Failure, Reply, Spend
 from judges.client import Fault, attempt
-from judges.config import JudgeConfig, ProgressFunction
+from judges.config import MAX_FIELD_CHARS, JudgeConfig, ProgressFunction
 from judges.endpoint import endpoint
 from judges.ledger import Ledger
 from judges.prices import prices_date
@@ -107,8 +107,8 @@ class Caller:
             self._log_limits(len(missing), len(outcomes))
             async with self.place.client(self.config.connection) as client:
                 if self.config.batch:
-                    desk = BatchDesk(client=client, place=self.place, cache=self.cache, ledger=self.ledger)
-                    outcomes |= await desk.answers(missing)
+                    desk = BatchDesk(client=client, cache=self.cache, ledger=self.ledger, progress=progress)
+                    outcomes |= await self._batched(desk, calls, missing)
                 else:
                     outcomes = await _Round(self, client, calls, progress).answers(outcomes)
         for outcome in outcomes.values():
@@ -116,6 +116,17 @@ class Caller:
         if progress is not None:
             progress(len(calls), len(calls), self.spend().cost_usd)
         return outcomes
+
+    async def _batched(
+        self, desk: BatchDesk, calls: Mapping[str, Call], missing: Mapping[str, Call]
+    ) -> dict[str, Outcome]:
+        """The missing outcomes by batch, and those of cached calls whose alias turned out to mean another snapshot."""
+        outcomes: dict[str, Outcome] = await desk.answers(missing)
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, Reply):
+                self.note_snapshot(calls[key].model, outcome.snapshot)
+        moved = {key: call for key, call in calls.items() if key not in missing and self.cached(call) is None}
+        return {**outcomes, **(await desk.answers(moved) if moved else {})}
 
     def _count(self, outcome: Outcome) -> None:
         if isinstance(outcome, Failure):
@@ -134,9 +145,11 @@ class Caller:
         link, budget = self.config.connection, self.config.budget_usd
         log.info(
             "%d calls to %s, %d more from the cache. Limits: %d at a time, %g s a call, %d attempts, waits up to %g s, "
-            "%d tokens a reply, budget %s",
+            "%d tokens a reply, %d characters a text, budget %s%s",
             num_missing, self.place.name, num_cached, link.max_concurrent, link.timeout_s, link.max_attempts,
-            link.max_wait_s, self.config.max_tokens, "none" if budget is None else f"${budget:.2f}",
+            link.max_wait_s, self.config.max_tokens, MAX_FIELD_CHARS, "none" if budget is None else f"${budget:.2f}",
+            f", in batches of at most {MAX_REQUESTS} calls, looked at every {self.config.batch_poll_s:g} s"
+            if self.config.batch else "",
         )  # fmt: skip
 
     def note_snapshot(self, model: str, snapshot: str) -> None:

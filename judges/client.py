@@ -13,6 +13,7 @@ import asyncio
 import email.utils
 import json
 import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded"})
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+# by name: the openai package raises httpx's before its version 3 and httpx2's since
+NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+SHOWN_OF_A_BODY = 500  # characters of a reply without a message that are kept for a person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,26 +48,27 @@ class Fault:
 async def attempt(client: AsyncOpenAI, call: Call, place: Endpoint, connection: Connection) -> Reply | Fault:
     """The outcome of one request. `timeout_s` bounds the whole of it: a server that drips a byte a second is cut.
 
-    Raises UserError for what no other call could survive: a wrong key, a missing permission, an unknown model.
+    Raises UserError for what no other call could survive: a wrong key, a missing permission, an unknown model, a
+    redirect.
     """
-    import httpx
     import openai
 
+    timeouts: tuple[type[Exception], ...] = (TimeoutError, openai.APITimeoutError, *_raised_below("TimeoutException"))
+    broken: tuple[type[Exception], ...] = (openai.APIConnectionError, *_raised_below("TransportError"))
     one_request = _streamed if connection.stream else _whole
     try:
         async with asyncio.timeout(connection.timeout_s):
             return await one_request(client, call, place)
-    except (TimeoutError, openai.APITimeoutError, httpx.TimeoutException):
+    except timeouts as error:
         detail = f"no whole reply within {connection.timeout_s:g} s"
-        return Fault(reason="timeout", detail=detail, retry=True, may_be_billed=True)
+        return Fault(reason="timeout", detail=detail, retry=True, may_be_billed=not _never_sent(error))
     except openai.APIStatusError as error:
         return _status_fault(error, call, place)
-    except (openai.APIConnectionError, httpx.TransportError) as error:
+    except broken as error:
         cause = error.__cause__ or error
-        never_sent = isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         # the body had begun: httpx (and httpcore below it) tell this apart only in the text
         reason: FailReason = "half_sent" if "complete message body" in str(cause) else "connection"
-        return Fault(reason=reason, detail=describe(cause, place), retry=True, may_be_billed=not never_sent)
+        return Fault(reason=reason, detail=describe(cause, place), retry=True, may_be_billed=not _never_sent(error))
     except openai.APIError as error:  # an error event in the middle of a stream
         return Fault(reason="half_sent", detail=describe(error, place), retry=True, may_be_billed=True)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -75,7 +80,9 @@ async def _whole(client: AsyncOpenAI, call: Call, place: Endpoint) -> Reply | Fa
     raw = await client.chat.completions.with_raw_response.create(**request_body(call, place))
     body = json.loads(raw.content)
     reply = reply_of_body(body, call, place)
-    return reply if reply is not None else _unreadable(f"no choices[0].message in a {type(body).__name__}")
+    if reply is not None:
+        return reply
+    return _unreadable(f"no choices[0].message in a {type(body).__name__}: {place.scrub(raw.text)[:SHOWN_OF_A_BODY]}")
 
 
 async def _streamed(client: AsyncOpenAI, call: Call, place: Endpoint) -> Reply | Fault:
@@ -87,14 +94,17 @@ async def _streamed(client: AsyncOpenAI, call: Call, place: Endpoint) -> Reply |
     stream = await client.chat.completions.create(**body)
     async with stream:
         async for chunk in stream:
-            part: dict[str, Any] = chunk.to_dict()
-            head = head or part
-            usage = part.get("usage") or usage
-            for choice in part.get("choices") or []:
-                delta = choice.get("delta") or {}
-                texts.append(delta.get("content") or "")
-                refusals.append(delta.get("refusal") or "")
-                finish = choice.get("finish_reason") or finish
+            try:
+                part: dict[str, Any] = chunk.to_dict(warnings=False)
+                head = head or part
+                usage = part.get("usage") or usage
+                for choice in part.get("choices") or []:
+                    delta = choice.get("delta") or {}
+                    texts.append("" + (delta.get("content") or ""))
+                    refusals.append("" + (delta.get("refusal") or ""))
+                    finish = choice.get("finish_reason") or finish
+            except (TypeError, AttributeError):  # a server may send anything
+                return _unreadable(f"a stream event of another shape: {place.scrub(str(chunk))[:SHOWN_OF_A_BODY]}")
     if not finish:
         # the openai package ends quietly when a server closes the stream early; only the finish reason tells
         detail = f"the stream ended after {sum(map(len, texts))} characters without a finish reason"
@@ -113,8 +123,19 @@ def _unreadable(detail: str) -> Fault:
     return Fault(reason="unreadable_reply", detail=detail, retry=True, may_be_billed=True)
 
 
+def _raised_below(name: str) -> tuple[type[Exception], ...]:
+    """The exception `name` of the HTTP packages that are loaded: openai does not wrap all of them."""
+    modules = (sys.modules.get(module) for module in ("httpx", "httpx2"))
+    return tuple(getattr(module, name) for module in modules if module is not None)
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether no connection was made, so that nothing can be billed."""
+    return bool(NEVER_SENT & {kind.__name__ for kind in type(error.__cause__ or error).__mro__})
+
+
 def _status_fault(error: APIStatusError, call: Call, place: Endpoint) -> Fault:
-    status, code, detail = error.status_code, _code(error), describe(error, place)
+    status, code, detail = error.status_code, error_code(error), describe(error, place)
     if status in (401, 403):
         raise UserError(
             f"{place.name} refused the key with status {status}: {detail}. Check the key's environment variable"
@@ -123,6 +144,12 @@ def _status_fault(error: APIStatusError, call: Call, place: Endpoint) -> Fault:
         raise UserError(
             f"{place.name} knows no model {call.model!r} (status 404: {detail}). Check the model's name, or on Azure "
             "the deployment's, and that the base URL ends in /v1 where the server wants it"
+        ) from None
+    if 300 <= status < 400:
+        target = place.scrub(error.response.headers.get("location", "(not said)"))[:200]
+        raise UserError(
+            f"{place.name} redirects to {target} (status {status}), and a key goes to no other address than the one it "
+            "was given for; set the base URL to the final address"
         ) from None
     if status == 429 and code in QUOTA_CODES:
         return Fault(reason="quota", detail=f"the quota is used up ({code}): {detail}", retry=False)
@@ -135,7 +162,8 @@ def _status_fault(error: APIStatusError, call: Call, place: Endpoint) -> Fault:
     return Fault(reason=reason, detail=f"status {status}: {detail}", retry=False)
 
 
-def _code(error: APIStatusError) -> str:
+def error_code(error: APIStatusError) -> str:
+    """The word of the error's body that says what it is, such as `insufficient_quota`; "" when there is none."""
     body = error.body
     if not isinstance(body, Mapping):
         return ""

@@ -11,7 +11,10 @@ from judges.config import Connection, JudgeConfig, JudgeItem
 from judges.prices import Price
 from tests.judges.server import FaultServer, Script, serving
 
-VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION")
+VARIABLES = (
+    "OPENAI_API_KEY", "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN",
+    "OPENAI_API_VERSION",
+)  # fmt: skip
 PRICE = Price(input=10.0, output=100.0)  # the usual reply of 100 + 20 tokens costs $0.003
 
 

@@ -33,7 +33,8 @@ class Say:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A misbehaviour. `kind`: status, reset, hang, half_body, half_stream, raw."""
+    """A misbehaviour. `kind`: status, reset, hang, half_body, half_stream, raw, and two that write `body` to the wire as
+    it is: wire_then_close, wire_then_reset."""
 
     kind: str
     status: int = 500
@@ -62,6 +63,8 @@ class FaultServer:
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.batch_polls_needed = 2
+        self.file_polls_needed = 0
+        self.keeps_metadata = True
         self.lose_create_replies = 0
         outer = self
 
@@ -131,10 +134,14 @@ class FaultServer:
         elif action.kind == "status":
             send(handler, action.status, action.body or {"error": {"message": "no"}}, action.headers)
         elif action.kind == "reset":
-            linger = struct.pack("ii", 1, 0)
-            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            handler.connection.close()
+            reset(handler)
+        elif action.kind.startswith("wire"):
+            handler.wfile.write(action.body)
+            handler.wfile.flush()
             handler.close_connection = True
+            if action.kind == "wire_then_reset":
+                time.sleep(0.02)  # a reset overtakes what was not read yet
+                reset(handler)
         elif action.kind == "hang":
             self.released.wait(30)
             handler.close_connection = True
@@ -147,15 +154,19 @@ class FaultServer:
         lines = re.findall(rb'^\{"custom_id".*$', raw, re.MULTILINE)
         name = f"file-{len(self.files)}"
         self.files[name] = b"\n".join(line.strip() for line in lines)
-        row = {"id": name, "object": "file", "bytes": len(raw), "created_at": 1, "filename": "x", "purpose": "batch"}
-        send(handler, 200, {**row, "status": "processed"})
+        send(handler, 200, self.file_row(name))
+
+    def file_row(self, name: str) -> dict[str, Any]:
+        size = len(self.files[name])
+        row = {"id": name, "object": "file", "bytes": size, "created_at": 1, "filename": "x", "purpose": "batch"}
+        return {**row, "status": "pending" if self.file_polls_needed else "processed"}
 
     def create_batch(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         name = f"batch-{len(self.batches)}"
         self.batches[name] = {
             "id": name, "object": "batch", "endpoint": body["endpoint"], "input_file_id": body["input_file_id"],
-            "completion_window": "24h", "created_at": 1, "status": "in_progress", "metadata": body.get("metadata"),
-            "polls": 0,
+            "completion_window": "24h", "created_at": 1, "status": "in_progress",
+            "metadata": body.get("metadata") if self.keeps_metadata else None, "polls": 0,
         }  # fmt: skip
         if self.lose_create_replies:
             self.lose_create_replies -= 1
@@ -171,6 +182,9 @@ class FaultServer:
             self.times.append(time.monotonic())
         if match := re.search(r"/files/([\w-]+)/content$", path):
             send(handler, 200, self.files[match.group(1)], {"content-type": "application/jsonl"})
+        elif match := re.search(r"/files/([\w-]+)$", path):
+            self.file_polls_needed -= 1
+            send(handler, 200, self.file_row(match.group(1)))
         elif match := re.search(r"/batches/([\w-]+)$", path):
             send(handler, 200, self.advance(match.group(1)))
         else:
@@ -240,6 +254,12 @@ def half(handler: BaseHTTPRequestHandler, body: dict[str, Any], action: Fault) -
         handler.wfile.write(whole[: len(whole) // 2])
     handler.wfile.flush()
     handler.connection.close()
+
+
+def reset(handler: BaseHTTPRequestHandler) -> None:
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
 
 
 def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str] | None = None) -> None:

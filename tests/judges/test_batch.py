@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,11 +12,16 @@ from judges.batch import BatchDesk, BatchError
 from judges.cache import CallCache
 from judges.grader import Judge
 from tests.judges.conftest import items
-from tests.judges.server import Fault, FaultServer, Say, verdict
+from tests.judges.server import Fault, FaultServer, Say, send, verdict
+from tests.judges.test_endpoint import AZURE
 
 
 def correct(body: dict, number: int) -> Say:
     return verdict("correct")
+
+
+def input_files(server: FaultServer) -> list[bytes]:
+    return [server.files[batch["input_file_id"]] for batch in server.batches.values()]
 
 
 def batch_config(config: Callable, server: FaultServer, **changes: object) -> object:
@@ -35,9 +41,10 @@ def test_a_batch_is_uploaded_polled_and_collected_at_half_the_price(start: Calla
     assert again.spend().num_cached == 5
 
 
+@pytest.mark.parametrize("keeps_metadata", [True, False])
 @pytest.mark.parametrize("step", ["after the plan", "after the submission", "while polling", "while collecting"])
 def test_a_killed_batch_is_continued_and_never_paid_twice(
-    step: str, start: Callable, config: Callable, monkeypatch: pytest.MonkeyPatch
+    step: str, keeps_metadata: bool, start: Callable, config: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -46,6 +53,7 @@ def test_a_killed_batch_is_continued_and_never_paid_twice(
         raise Killed
 
     server = start(correct)
+    server.keeps_metadata = keeps_metadata
     with monkeypatch.context() as patch:
         if step == "after the plan":
             patch.setattr(BatchDesk, "_submit", die)
@@ -104,6 +112,66 @@ def test_a_repair_is_a_second_batch(start: Callable, config: Callable) -> None:
     assert len(server.batches) == 2
 
 
+def test_a_panel_puts_each_model_into_a_file_of_its_own(start: Callable, config: Callable) -> None:
+    server = start(lambda body, number: replace(verdict("correct"), model=body["model"]))
+    scores = Judge(batch_config(config, server, panel=("second",))).grade(items(3))
+    assert {score.value for score in scores.values()} == {1.0}
+    models = [{json.loads(line)["body"]["model"] for line in file.splitlines()} for file in input_files(server)]
+    assert sorted(map(sorted, models)) == [["judge"], ["second"]]
+
+
+def test_replies_of_an_older_snapshot_are_not_mixed_with_a_batch(start: Callable, config: Callable) -> None:
+    state = {"model": "judge-may"}
+    server = start(lambda body, number: replace(verdict("correct"), model=state["model"]))
+    Judge(batch_config(config, server)).grade(items(3))
+    state["model"] = "judge-june"
+    scores = Judge(batch_config(config, server)).grade(items(4))
+    assert {score.evidence["votes"][0]["snapshot"] for score in scores.values()} == {"judge-june"}
+    assert [len(file.splitlines()) for file in input_files(server)] == [3, 1, 3]
+
+
+def test_a_batch_without_quota_is_not_tried_again(start: Callable, config: Callable) -> None:
+    server = start(correct)
+    body = {"error": {"message": "no money", "code": "insufficient_quota"}}
+    server.upload = lambda handler, raw: send(handler, 429, body)  # type: ignore[method-assign]
+    with pytest.raises(BatchError, match="no money"):
+        Judge(batch_config(config, server)).grade(items(1))
+    assert len(server.requests) == 1
+
+
+def test_a_batch_that_was_refused_says_why(start: Callable, config: Callable) -> None:
+    server = start(correct)
+    errors = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached", "line": None}]}
+    server.advance = lambda name: {**server.batches[name], "status": "failed", "errors": errors}  # type: ignore[method-assign]
+    score = Judge(batch_config(config, server)).grade(items(1))["i0"]
+    assert score.why == "judge_batch_failed"
+    assert "Enqueued token limit reached" in score.evidence["votes"][0]["reason"]
+
+
+def test_progress_is_told_while_a_batch_is_waited_for(start: Callable, config: Callable) -> None:
+    seen: list[tuple[int, int, float]] = []
+    Judge(batch_config(config, start(correct))).grade(items(3), lambda *told: seen.append(told))
+    assert seen[0][:2] == (0, 3)
+    assert seen[-1][:2] == (3, 3)
+
+
+def test_azure_gets_its_own_address_and_time_to_take_the_file_in(
+    start: Callable, config: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(correct)
+    server.file_polls_needed = 2
+    for name, value in {**AZURE, "AZURE_OPENAI_ENDPOINT": server.url.removesuffix("/v1")}.items():
+        monkeypatch.setenv(name, value)
+    settings = batch_config(config, server)
+    settings = replace(settings, connection=replace(settings.connection, base_url=""))
+    assert {score.value for score in Judge(settings).grade(items(2)).values()} == {1.0}
+    (file,) = input_files(server)
+    assert {json.loads(line)["url"] for line in file.splitlines()} == {"/chat/completions"}
+    assert server.batches["batch-0"]["endpoint"] == "/chat/completions"
+    assert {path.partition("/openai/")[1] for path, _, _ in server.requests} == {"/openai/"}
+    assert server.file_polls_needed == 0
+
+
 def test_another_job_leaves_an_open_batch_for_its_owner(start: Callable, config: Callable) -> None:
     server = start(correct)
     settings = batch_config(config, server)
@@ -115,6 +183,6 @@ def test_another_job_leaves_an_open_batch_for_its_owner(start: Callable, config:
 
 def test_a_batch_api_that_fails_for_good_is_an_error(start: Callable, config: Callable) -> None:
     server = start(correct)
-    server.upload = lambda handler, raw: __import__("tests.judges.server", fromlist=["send"]).send(handler, 400, {})  # type: ignore[method-assign]
+    server.upload = lambda handler, raw: send(handler, 400, {})  # type: ignore[method-assign]
     with pytest.raises(BatchError, match="400"):
         Judge(batch_config(config, server)).grade(items(1))

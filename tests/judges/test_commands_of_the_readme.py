@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from harness.cli import app
+from harness.cli_judges import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("README.md", "judges/README.md")
@@ -34,6 +35,14 @@ def test_every_make_target_exists(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target, _ in TARGET.findall(_shown(name)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_option_of_a_judge_is_a_make_variable() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for option in OPTIONS:
+        assert f"--{option.replace('_', '-')}" in makefile or f"{option.replace('_', '-')})" in makefile, option
+        assert option.upper() in makefile, option
+        assert option.upper() in (ROOT / "judges" / "README.md").read_text(encoding="utf-8"), option
 
 
 def _shown(name: str) -> str:

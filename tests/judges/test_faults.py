@@ -15,7 +15,21 @@ from harness.core import UserError
 from judges.client import retry_after_s
 from judges.grader import Judge
 from tests.judges.conftest import items
-from tests.judges.server import Fault, Say, verdict
+from tests.judges.server import Fault, Say, completion, stream_bytes, verdict
+
+SECRET = "sk-verysecret1234567890"
+
+
+def wire(*parts: str, then: str = "close") -> Fault:
+    """What a server writes, byte by byte, before it closes or resets the connection."""
+    return Fault(kind=f"wire_then_{then}", body="".join(parts).encode())
+
+
+OK, TYPED = "HTTP/1.1 200 OK\r\n", "content-type: application/json\r\n"
+CHUNKED, EVENTS = "transfer-encoding: chunked\r\n", "content-type: text/event-stream\r\n"
+BODY = json.dumps(completion(verdict("correct")))
+EVENT = stream_bytes(verdict("correct"), chunks=1).decode()
+BROKEN_EVENT = 'data: {"error": {"message": "the server is overloaded", "type": "server_error"}}\n\n'
 
 PASSING = {
     "429 with retry-after": Fault(kind="status", status=429, headers={"retry-after": "0"}),
@@ -32,17 +46,90 @@ PASSING = {
     "content is a number": Fault(kind="raw", body={"choices": [{"message": {"content": 3}}]}),
     "a list": Fault(kind="raw", body=[1, 2]),
     "not JSON": Fault(kind="raw", body=b"{broken"),
+    "409": Fault(kind="status", status=409),
+    "504 with an HTML page": Fault(kind="status", status=504, body="<html>"),
+    "an empty body": Fault(kind="raw", body=b""),
+    "a body that claims to be gzip": Fault(kind="raw", body=b"plain", headers={"content-encoding": "gzip"}),
+    "closed without a word": wire(""),
+    "no HTTP at all": wire("SSH-2.0-OpenSSH\r\n"),
+    "closed after the head": wire(OK, TYPED, "content-length: 900\r\n\r\n"),
+    "reset after the head": wire(OK, TYPED, "content-length: 900\r\n\r\n", then="reset"),
+    "reset in the body": wire(OK, TYPED, "content-length: 900\r\n\r\n", BODY[:60], then="reset"),
+    "a chunked body without its end": wire(OK, TYPED, CHUNKED, f"\r\n{len(BODY):x}\r\n", BODY, "\r\n"),
+    "a chunk cut in two": wire(OK, TYPED, CHUNKED, f"\r\n{len(BODY):x}\r\n", BODY[:60]),
 }
+NEVER_BILLED = {name for name in PASSING if name[:3] in ("429", "500", "503", "529", "408", "409", "504")}
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", PASSING)
-def test_a_passing_fault_is_tried_again_and_the_verdict_counts(name: str, start: Callable, config: Callable) -> None:
+def test_a_passing_fault_is_tried_again_and_the_verdict_counts(
+    name: str, stream: bool, start: Callable, config: Callable
+) -> None:
     server = start(lambda body, number: PASSING[name] if number == 0 else verdict("correct"))
-    judge = Judge(config(server))
+    judge = Judge(config(server, link={"stream": stream}))
     score = judge.grade(items(1))["i0"]
     assert (score.value, score.why) == (1.0, "judged_correct")
     assert len(server.chats) == 2
     assert judge.spend().num_retries == 1
+    assert (judge.spend().at_risk_usd > 0) == (name not in NEVER_BILLED)
+
+
+HALF_SENT = {
+    "no end of the stream": wire(OK, EVENTS, "connection: close\r\n\r\n", EVENT),
+    "half an event": wire(OK, EVENTS, "connection: close\r\n\r\n", EVENT, EVENT[:40]),
+    "a reset in the stream": wire(OK, EVENTS, "connection: close\r\n\r\n", EVENT, then="reset"),
+    "a chunk that never comes": wire(OK, EVENTS, CHUNKED, f"\r\n{len(EVENT):x}\r\n", EVENT, "\r\n"),
+    "an error event": wire(OK, EVENTS, "connection: close\r\n\r\n", EVENT, BROKEN_EVENT),
+    "an event that is no JSON": wire(OK, EVENTS, "connection: close\r\n\r\n", EVENT, "data: {\n\n"),
+    "a choice that is a number": wire(OK, EVENTS, "connection: close\r\n\r\n", 'data: {"choices": [3]}\n\n'),
+    "an event that is a number": wire(OK, EVENTS, "connection: close\r\n\r\n", "data: 3\n\n"),
+    "content that is a list": wire(
+        OK, EVENTS, "connection: close\r\n\r\n", 'data: {"choices": [{"delta": {"content": [1]}}]}\n\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HALF_SENT)
+def test_a_half_sent_stream_is_asked_again_and_may_be_billed(name: str, start: Callable, config: Callable) -> None:
+    server = start(lambda body, number: HALF_SENT[name] if number == 0 else verdict("correct"))
+    judge = Judge(config(server, link={"stream": True}))
+    assert judge.grade(items(1))["i0"].value == 1.0
+    assert len(server.chats) == 2
+    assert judge.spend().at_risk_usd > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_is_not_there_is_never_billed(stream: bool, start: Callable, config: Callable) -> None:
+    server = start(lambda body, number: verdict("correct"))
+    settings = config(server, link={"stream": stream, "max_attempts": 3})
+    server.close()
+    judge = Judge(settings)
+    score = judge.grade(items(1))["i0"]
+    assert (score.value, score.why) == (None, "judge_connection")
+    assert "attempt 3 of 3" in score.evidence["votes"][0]["reason"]
+    assert judge.spend().at_risk_usd == 0
+
+
+def test_a_reply_without_a_message_is_kept_for_a_person(start: Callable, config: Callable) -> None:
+    server = start(lambda body, number: Fault(kind="raw", body={"choices": [], "note": "out of coffee"}))
+    settings = config(server, link={"max_attempts": 1})
+    Judge(settings).grade(items(1))
+    assert "out of coffee" in (settings.cache_dir / "calls.jsonl").read_text()
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follows_it(
+    status: int, start: Callable, config: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", SECRET)
+    other = start(lambda body, number: verdict("correct"))
+    away = Fault(kind="status", status=status, headers={"location": f"{other.url}/chat/completions?token={SECRET}"})
+    server = start(lambda body, number: away)
+    with pytest.raises(UserError, match="redirects to") as caught:
+        Judge(config(server, link={"key_variable": "MY_KEY"})).grade(items(1))
+    assert SECRET not in str(caught.value)
+    assert other.requests == []
 
 
 LASTING = {
@@ -148,9 +235,6 @@ def test_retry_after_is_read_as_seconds_milliseconds_or_a_date() -> None:
     assert retry_after_s({"retry-after": later}) == pytest.approx(30, abs=3)
     for nonsense in ("", "soon", "nan", "inf", "-3"):
         assert retry_after_s({"retry-after": nonsense}) in (None, 0.0)
-
-
-SECRET = "sk-verysecret1234567890"
 
 
 def test_no_secret_reaches_a_file_a_log_or_an_exception(

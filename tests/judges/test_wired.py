@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness import judging
 from harness.core import Base, Completion, DataRequest, Dataset, Example, RunSpec, Score, UserError, to_json
 from harness.hosted import Bill, HostedRequest, prices_from_text, refuse_without_key
 from harness.judging import ScoreFile, judge_split
@@ -301,6 +302,16 @@ def killed_while_judging(script: str, folder: Path, server: FaultServer) -> None
     server.script = clever
 
 
+def prepared_again(folder: Path) -> tuple[Prepared, Run]:
+    """What `answered` made in a process that is gone."""
+    task = load_task("functional")
+    examples = tuple(example for _, example in Sweep(folder).items().values())
+    shared: dict[str, Any] = {"name": "d", "revision": "1", "licence": "", "split_rule": "", "test": (), "train": ()}
+    dataset = Dataset(**shared, validation=examples)
+    prepared = Prepared(task=task, dataset=dataset, models={}, chats={}, specs=[], names=[], versions={})
+    return prepared, Run(folder / "base-1")
+
+
 def num_repeated(server: FaultServer) -> int:
     asked = [json.dumps(body, sort_keys=True) for body in server.chats]
     return len(asked) - len(set(asked))
@@ -309,17 +320,47 @@ def num_repeated(server: FaultServer) -> int:
 def test_judging_that_was_killed_pays_at_most_its_calls_in_flight_again(serve: Callable, tmp_path: Path) -> None:
     server = serve(right)
     killed_while_judging(JUDGING, tmp_path / "s", server)
-    task = load_task("functional")
-    examples = tuple(example for _, example in Sweep(tmp_path / "s").items().values())
-    shared: dict[str, Any] = {"name": "d", "revision": "1", "licence": "", "split_rule": "", "test": (), "train": ()}
-    run = Run(tmp_path / "s" / "base-1")
-    prepared = Prepared(
-        task=task, dataset=Dataset(**shared, validation=examples), models={}, chats={}, specs=[], names=[], versions={}
-    )
-    scores, _, hosted = judged(prepared, run)
+    scores, _, hosted = judged(*prepared_again(tmp_path / "s"))
     assert {score["value"] for score in scores.values()} == {1.0}
     assert num_repeated(server) <= 8
     assert hosted["roles"]["judge"]["num_paid"] == 20
+
+
+BATCHING = """
+import sys
+from pathlib import Path
+from tests.judges.test_wired import answered, golds, impatient, judged
+impatient()
+judged(*answered(Path(sys.argv[1]), golds(6), [0.0] * 6), batch=True)
+"""
+
+
+def impatient() -> None:
+    """Look at a batch at once, not every half minute."""
+    configured = judging.judge_config
+    judging.judge_config = lambda *asked: replace(configured(*asked), batch_poll_s=0.02)
+
+
+def test_judging_by_batch_that_was_killed_goes_on_with_the_batch_that_was_submitted(
+    serve: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "judge_config", judging.judge_config)  # put back what impatient() changes
+    server = serve(right)
+    server.batch_polls_needed = 1_000_000
+    child = subprocess.Popen([sys.executable, "-c", BATCHING, str(tmp_path / "s")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(batch["polls"] > 2 for batch in list(server.batches.values())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    server.batch_polls_needed = 1
+    impatient()
+    scores, problem, hosted = judged(*prepared_again(tmp_path / "s"), batch=True)
+    assert problem == ""
+    assert {score["value"] for score in scores.values()} == {1.0}
+    assert (len(server.batches), server.chats) == (1, [])
+    assert hosted["roles"]["judge"]["num_paid"] == 6
+    assert hosted["roles"]["judge"]["billed_usd"] == pytest.approx(6 * 0.003 / 2)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.core import Message
 from judges.calls import Call, Failure, Reply
+from judges.prompt import visible
 
 VERDICTS = ("correct", "incorrect")
 PAIR_VERDICTS = ("A", "B", "tie")
@@ -94,8 +95,9 @@ def json_object(text: str) -> Mapping[str, Any] | None:
 
 
 def repair_call(call: Call, reply: Reply) -> Call:
-    """The second and last try at a reply that was not JSON: the same conversation, with the bad reply in it."""
-    bad = Message(role="assistant", content=reply.text)
+    """The second and last try at a reply that was not JSON: the same conversation, with the bad reply in it. That may
+    repeat a submission, so it is made harmless like one."""
+    bad = Message(role="assistant", content=visible(reply.text))
     return replace(call, messages=(*call.messages, bad, Message(role="user", content=REPAIR)))
 
 

@@ -18,6 +18,7 @@ AXES = $(call flag,PRESET,preset) $(call flag,FILE,file) $(call flag,NAME,name) 
   $(if $(OFFLINE),--offline) $(if $(RETRY_FAILED),--retry-failed) $(JUDGING) $(CLUSTER)
 JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call flag,JUDGE_BUDGET,judge-budget) \
   $(call flag,JUDGE_PRICE,judge-price) $(call flag,JUDGE_VOTES,judge-votes) $(call flag,JUDGE_RUBRIC,judge-rubric) \
+  $(call flag,JUDGE_TOKENS,judge-tokens) $(call flag,JUDGE_REASON_CHARS,judge-reason-chars) \
   $(if $(JUDGE_BLIND),--judge-blind) $(if $(JUDGE_BATCH),--judge-batch) $(if $(NO_BUDGET),--no-budget)
 CLUSTER = $(call flag,ENGINE,engine) $(call flag,STORAGE,storage) $(call flag,WORKERS_PER_RUN,workers-per-run) \
   $(call flag,SAMPLERS,samplers) $(call flag,DEVICE_MEMORY,device-memory)

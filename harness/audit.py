@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core import Completion, DataRequest, Example, Score, Split, Task, UserError, hosted_name, method_name
 from harness.grade import grade
-from harness.hosted import HostedRequest, Tell, estimate_words, judge_config, refuse_without_key
+from harness.hosted import HostedRequest, Tell, call_log, estimate_words, judge_config, refuse_without_key
 from harness.judging import judge_item
 from harness.store import Run, Sweep
 
@@ -34,7 +34,8 @@ def audit_judge(
 
     refuse_without_key()
     config = judge_config(hosted, task.name, _account(items))
-    return judges.audit(items, config, rules=judges.AuditRules(min_kappa=min_kappa), progress=tell)
+    with call_log():
+        return judges.audit(items, config, rules=judges.AuditRules(min_kappa=min_kappa), progress=tell)
 
 
 def audit_estimate(task: Task, items: Sequence[judges.JudgeItem], hosted: HostedRequest) -> str:

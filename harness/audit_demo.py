@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit import NUM_CONSTRUCTED, answers_of_runs, as_form, constructed_answers, sampled
 from harness.core import DataRequest, UserError
+from harness.hosted import call_log
 from harness.models import DEFAULT_MODEL, resolve
 from harness.registry import load_task
 
@@ -35,6 +36,7 @@ def demo(results: Path, run: Path | None, count: int, show: Callable[[str], None
     with (
         tempfile.TemporaryDirectory() as cache,
         judges.local_server(resolve(DEFAULT_MODEL).folder, name=DEFAULT_MODEL, log=target / "server.log") as base_url,
+        call_log(target / "hosted.log"),
     ):
         audit = judges.judge_demo(
             items, base_url=base_url, model=DEFAULT_MODEL, cache_dir=Path(cache), rubric=TASK, show=show

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.core import SPLITS, BrokenRow, Dataset, Example, Mutant, Split, Task, UserError, digest, to_json
-from harness.hosted import HostedRequest, estimate_words, judge_config, refuse_without_key, spend_words
+from harness.hosted import HostedRequest, call_log, estimate_words, judge_config, refuse_without_key, spend_words
 from harness.report.answer import display, interval
 from harness.sources import read_jsonl
 from harness.store import write_lines
@@ -44,9 +44,10 @@ def author(
     _refuse(task, kind, split)
     refuse_without_key()
     config = _config(task, kind, examples, hosted, per_example)
-    if kind == "tables":
-        return _tables(task, examples, split, config)
-    return _items(task, kind, examples, split, (config, per_example))
+    with call_log():
+        if kind == "tables":
+            return _tables(task, examples, split, config)
+        return _items(task, kind, examples, split, (config, per_example))
 
 
 def author_estimate(

@@ -35,6 +35,18 @@ OPTIONS: dict[str, Option] = {
     "judge_votes": (Annotated[int, typer.Option(help="times each judge is asked")], 1),
     "judge_rubric": (Annotated[str, typer.Option(help="your own rubric, a file ending in .md")], ""),
     "judge_blind": (Annotated[bool, typer.Option("--judge-blind", help="judge without seeing the reference")], False),
+    "judge_tokens": (
+        Annotated[
+            int, typer.Option(help="tokens that a verdict with its reason may have; more for a model that thinks")
+        ],
+        400,
+    ),
+    "judge_reason_chars": (
+        Annotated[
+            int | None, typer.Option(help="longest reason, where the server's schema knows a length (vLLM; not OpenAI)")
+        ],
+        None,
+    ),
     "judge_batch": (
         Annotated[bool, typer.Option("--judge-batch", help="the Batch API: half the price, within a day")],
         False,
@@ -77,6 +89,8 @@ def hosted_request(options: Mapping[str, Any]) -> Any:
         rubric=options["judge_rubric"],
         reference_free=options["judge_blind"],
         batch=options["judge_batch"],
+        reply_tokens=options["judge_tokens"],
+        reason_chars=options["judge_reason_chars"],
         prices=prices_from_text(options["judge_price"]),
     )
 
@@ -201,4 +215,6 @@ def _progress(stage: str, total: int) -> Iterator[Callable[[int, int, float], No
 
     with Display(Console(stderr=True), {}) as display:
         display.stage(stage, total)
-        yield lambda done, total, usd: display.update(done, f"{done} of {total} calls, ${usd:.4f}")
+        yield lambda done, calls, usd: display.update(
+            total * done / max(calls, 1), f"{done} of {calls} calls, ${usd:.4f}"
+        )

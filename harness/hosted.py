@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.core import Dataset, Split, Task, UserError, hosted_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 When = Literal["undecided", "wrong", "all"]
 WHENS: tuple[When, ...] = ("undecided", "wrong", "all")
 DEFAULT_BUDGET_USD = 5.0
+DEFAULT_REPLY_TOKENS = 400
 Tell = Callable[[int, int, float], None]  # calls answered, calls in all, dollars spent in this step
 TALLIES = ("num_cached", "num_failed", "num_retries")
 
@@ -35,7 +37,8 @@ class HostedRequest:
     """What is asked of hosted models, and for how much. `judges` empty: no judge; several are a panel that votes.
 
     `budget_usd` None is no budget. It covers everything of one sweep: the judge and the rows of hosted models.
-    `prices` maps a model to its (input, output) dollars per million tokens.
+    `prices` maps a model to its (input, output) dollars per million tokens. `reply_tokens` is how long a verdict with its
+    reason may be; `reason_chars` None leaves the reason's length to the model.
     """
 
     judges: tuple[str, ...] = ()
@@ -45,6 +48,8 @@ class HostedRequest:
     rubric: str = ""
     reference_free: bool = False
     batch: bool = False
+    reply_tokens: int = DEFAULT_REPLY_TOKENS
+    reason_chars: int | None = None
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,6 +57,8 @@ class HostedRequest:
             raise UserError(f"--judge-when is one of {', '.join(WHENS)}, got {self.when!r}")
         if self.votes < 1:
             raise UserError(f"--judge-votes is at least 1, got {self.votes}")
+        if self.reply_tokens < 1 or (self.reason_chars is not None and self.reason_chars < 1):
+            raise UserError("--judge-tokens and --judge-reason-chars are at least 1")
         if self.budget_usd is not None and not self.budget_usd >= 0:
             raise UserError(f"--judge-budget is dollars, 0 or more, got {self.budget_usd}; --no-budget sets no limit")
 
@@ -88,6 +95,8 @@ def judge_config(hosted: HostedRequest, task: str, account: str) -> judges.Judge
         votes=hosted.votes,
         rubric=hosted.rubric or task,
         reference_free=hosted.reference_free,
+        max_tokens=hosted.reply_tokens,
+        reason_max_chars=hosted.reason_chars,
         batch=hosted.batch,
         budget_usd=hosted.budget_usd,
         prices=_prices(hosted),
@@ -124,9 +133,12 @@ def refuse_without_key() -> None:
 
 
 @contextlib.contextmanager
-def call_log(sweep: Sweep) -> Iterator[None]:
-    """Keep what the judges' machinery says (its limits, retries, rate limits, changed snapshots) in logs/hosted.log."""
-    logger, path = logging.getLogger("judges"), sweep.folder / "logs" / "hosted.log"
+def call_log(path: Path | None = None) -> Iterator[None]:
+    """Keep what the judges' machinery says (its limits, retries, rate limits, changed snapshots) in the file `path`; without
+    one, in hosted.log beside the recorded calls."""
+    from harness.registry import judges
+
+    logger, path = logging.getLogger("judges"), path or judges.default_cache_dir() / "hosted.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

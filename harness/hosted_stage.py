@@ -21,6 +21,7 @@ class HostedStage:
 
     def __init__(self, request: SweepRequest, prepared: Prepared, sweep: Sweep, display: Display) -> None:
         self.request, self.prepared, self.sweep, self.display = request, prepared, sweep, display
+        self._num_answers = 0
 
     def run(self, split: Split, runs: Sequence[Run]) -> None:
         """The answers of hosted rows among `runs` on one split, then the judge's verdicts on every answer of `runs`."""
@@ -28,7 +29,7 @@ class HostedStage:
         if not answering and not self.request.hosted.judges:
             return
         bill = Bill(self.sweep, self.request.hosted)
-        with call_log(self.sweep):
+        with call_log(self.sweep.folder / "logs" / "hosted.log"):
             for run in answering:
                 self._answer(split, run, bill)
             if self.request.hosted.judges:
@@ -37,7 +38,7 @@ class HostedStage:
     def _answer(self, split: Split, run: Run, bill: Bill) -> None:
         self._keep_items(split, run)
         name = run.name.rsplit("-", 1)[0].replace("_", " ")
-        self.display.stage(f"{split} {name}", len(self.prepared.dataset.usable(split)))
+        self._begin(f"{split} {name}", len(self.prepared.dataset.usable(split)))
         try:
             answer(self.prepared, self.request.hosted, bill, run, split, self._tell)
         except UserError as error:
@@ -49,13 +50,18 @@ class HostedStage:
     def _judge(self, split: Split, runs: Sequence[Run], bill: Bill) -> None:
         from harness.judging import judge_split
 
-        self.display.stage(f"judge {split}", len(runs) * len(self.prepared.dataset.usable(split)))
+        self._begin(f"judge {split}", len(runs) * len(self.prepared.dataset.usable(split)))
         problem = judge_split(self.prepared, self.request.hosted, bill, runs, split, self._tell)
         if problem:
             self.display.say(f"  the judge gave no verdict: {problem}")
 
+    def _begin(self, stage: str, num_answers: int) -> None:
+        self._num_answers = num_answers
+        self.display.stage(stage, num_answers)
+
     def _tell(self, done: int, total: int, usd: float) -> None:
-        self.display.update(done, f"{done} of {total} calls, ${usd:.4f}")
+        """Calls as a share of the stage: equal ones are asked once, and votes are several for one answer."""
+        self.display.update(self._num_answers * done / max(total, 1), f"{done} of {total} calls, ${usd:.4f}")
 
     def _keep_items(self, split: Split, run: Run) -> None:
         dataset, spec = self.prepared.dataset, run.spec

@@ -22,6 +22,7 @@ from harness.hosted import (
     Bill,
     HostedRequest,
     Tell,
+    call_log,
     estimate_words,
     judge_config,
     refuse_without_key,
@@ -121,6 +122,7 @@ class ScoreFile:
         self.task, self.path, self.hosted, self.workers = task, path, hosted, workers
         self._judge: judges.Judge | None = None
         self._silent: Counter[str] = Counter()
+        self._problem = ""
         if hosted.judges:
             with path.open("rb") as stream:
                 account = f"score-{hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
@@ -149,10 +151,14 @@ class ScoreFile:
         if self._judge is None:
             return ""
         reasons = ", ".join(f"{why} {count}" for why, count in self._silent.most_common())
-        return f"; {self._judge.column}: {spend_words(self._judge.spend())}; without a verdict: {reasons or 'none'}"
+        spend = spend_words(self._judge.spend())
+        problem = f" ({self._problem})" if self._problem else ""
+        return f"; {self._judge.column}: {spend}; without a verdict: {reasons or 'none'}{problem}"
 
     def _judged(self, judge: judges.Judge, chunk: Sequence[Graded]) -> Iterator[dict[str, Any]]:
-        scores, _ = verdicts(judge, _items(self.task, chunk), None)
+        with call_log():
+            scores, problem = verdicts(judge, _items(self.task, chunk), None)
+        self._problem = self._problem or problem
         for number, (row, example, _, _) in enumerate(chunk):
             if example is None:
                 yield row
@@ -220,6 +226,7 @@ def _sorted_out(
 def _key(judge: judges.Judge, item: judges.JudgeItem, completion: Completion) -> str:
     config = judge.config
     settings = [judge.column, judge.rubric.version, config.when, config.votes, config.reference_free]
+    settings += [config.max_tokens, config.reason_max_chars]
     shown = [item.question, item.context, item.reference, item.submission, completion.finish]
     return digest([*settings, *shown, item.exact.value if item.exact else None], 16)
 

@@ -25,7 +25,7 @@ from judges.author import (
 from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate
 from judges.batch import BatchError
 from judges.calls import Estimate, Spend
-from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When
+from judges.config import WHENS, Connection, JudgeConfig, JudgeItem, When, default_cache_dir
 from judges.demo import judge_demo
 from judges.endpoint import endpoint_name, key_problem
 from judges.grader import KEPT_EXACT, Judge, grade, is_asked, judge
@@ -38,7 +38,8 @@ __all__ = [
     "KEPT_EXACT", "WHENS", "Audit", "AuditRules", "BaselinePrompt", "BaselineResult", "BatchError", "Connection",
     "Estimate", "Judge", "JudgeConfig", "JudgeItem", "MockInstance", "Pair", "PairResult", "Price", "SchemaRequest",
     "Shot", "Spend", "When", "add_synthetic", "audit", "audit_estimate", "author_estimate", "baseline",
-    "baseline_estimate", "case_templates", "compare", "endpoint_name", "grade", "is_asked", "judge", "judge_demo",
-    "key_problem", "kill_rates", "load_labels", "local_server", "mock_tables", "paraphrase_templates", "paraphrases",
+    "baseline_estimate", "case_templates", "compare", "default_cache_dir", "endpoint_name", "grade", "is_asked",
+    "judge", "judge_demo", "key_problem", "kill_rates", "load_labels", "local_server", "mock_tables",
+    "paraphrase_templates", "paraphrases",
     "table_templates", "task_check", "with_labels", "written_cases",
 ]  # fmt: skip

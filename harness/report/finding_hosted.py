@@ -21,6 +21,9 @@ from harness.report.answer import Finding, Number, Tone, display, interval, plur
 from harness.report.data import ReportData, records
 
 MIN_KAPPA = 0.6
+MAX_SILENT = 0.01  # as in the judge's own audit
+# what a judge said that is no verdict; a spent budget or a dead server is no fault of the model's
+ITS_OWN_SILENCE = ("cut_reply", "empty_reply", "invalid_json", "verdict_not_on_offer", "judge_refused", "votes_tied")
 NOT_ASKED = ("kept_exact", "not_answered")
 RUNS_SHOWN = 12
 
@@ -77,7 +80,8 @@ def _judge(data: ReportData, judge: str) -> _Told:
     both = asked[asked["truth"].notna() & asked["value"].notna()]
     everything = len(asked) == len(rows[rows["why"] != "not_answered"])
     audit = next((a for a in data.audits if a.get("column") == judge), None)
-    verdict, tone, why = _fitness(judge, both, audit, everything)
+    silent = float(asked["why"].isin(ITS_OWN_SILENCE).mean()) if len(asked) else 0.0
+    verdict, tone, why = _fitness(judge, both, audit, everything, silent)
     sentences = [why, *_coverage(judge, rows, asked)]
     numbers = []
     if len(both):
@@ -88,12 +92,15 @@ def _judge(data: ReportData, judge: str) -> _Told:
 
 
 def _fitness(
-    judge: str, both: pd.DataFrame, audit: Mapping[str, Any] | None, everything: bool
+    judge: str, both: pd.DataFrame, audit: Mapping[str, Any] | None, everything: bool, silent: float
 ) -> tuple[str, Tone, str]:
     """(a few words, how to read them, the sentence behind them) on whether the judge may be believed."""
     if audit is not None:
         told = _audited(audit)
         return told.verdict, told.tone, told.sentences[0]
+    if silent > MAX_SILENT:
+        why = f"{judge} is not fit as a judge of this task: it gave no verdict on {display(silent, 'share')} of the answers."
+        return f"{judge} is not fit", "warning", why
     remedy = f"harness audit-judge measures {judge} with controls."
     if not everything or both.empty:
         return (
@@ -147,6 +154,10 @@ def _coverage(judge: str, rows: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     kept = int((rows["why"] == "kept_exact").sum())
     told = f"{judge} was asked about {plural(len(asked), 'answer')}; {kept:,} kept the exact verdict."
     without = f" {plural(len(silent), 'answer')} got no verdict and count nowhere: {reasons}." if len(silent) else ""
+    if (silent["why"] == "cut_reply").any():
+        without += (
+            " Cut replies: --judge-tokens lets a judge write more, --judge-reason-chars makes vLLM end the reason."
+        )
     return [told + without]
 
 
@@ -164,9 +175,10 @@ def _agreement_sentences(judge: str, both: pd.DataFrame, scorer: str, everything
 
 def _agreement_numbers(judge: str, both: pd.DataFrame) -> list[Number]:
     kappa = _kappa(both)
-    numbers = [
-        Number(name=f"{judge}: kappa", value=kappa.kappa, unit="kappa", low=kappa.low, high=kappa.high, n=kappa.n)
-    ]
+    numbers = []
+    if (both["truth"] >= 1).nunique() == 2:  # else agreement beyond chance says nothing
+        name = f"{judge}: kappa"
+        numbers = [Number(name=name, value=kappa.kappa, unit="kappa", low=kappa.low, high=kappa.high, n=kappa.n)]
     truth, clusters = (both["truth"] >= 1).astype(float).tolist(), both["cluster"].tolist()
     try:
         lenient = stats.paired_difference(both["value"].astype(float).tolist(), truth, clusters)
@@ -216,9 +228,10 @@ def _cost_sentences(data: ReportData) -> list[str]:
     for name, role in _roles(data).items():
         snapshots = ", ".join(role["snapshots"]) or "none, no reply came"
         told.append(
-            f"{_role_word(name)}: {plural(role['num_paid'], 'call')} paid, {role['num_cached']:,} answered from the cache, "
-            f"{role['num_failed']:,} failed, {role['num_retries']:,} retries; snapshot {snapshots}; prices of "
-            f"{role['prices_date']}; up to {display(role['at_risk_usd'], 'dollars')} more may be billed for calls that broke."
+            f"{_role_word(name)}: {plural(role['num_paid'], 'call')} paid (equal ones are asked once), "
+            f"{role['num_cached']:,} from the cache, {role['num_failed']:,} failed, {role['num_retries']:,} retries; "
+            f"snapshot {snapshots}; prices of {role['prices_date']}; up to {display(role['at_risk_usd'], 'dollars')} more "
+            "may be billed for calls that broke."
         )
     return told
 

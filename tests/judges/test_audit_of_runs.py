@@ -116,6 +116,21 @@ def test_an_answer_that_kept_its_exact_verdict_is_no_agreement(serve: Callable, 
     assert "was not audited" in finding.verdict
 
 
+def test_a_judge_that_seldom_comes_to_a_verdict_is_not_fit_and_the_remedy_is_named(
+    serve: Callable, tmp_path: Path
+) -> None:
+    serve(lambda body, number: Say(text='{"reason": "and then', finish="length") if number else verdict("correct"))
+    prepared, run = answered(tmp_path / "s", TEXTS, VALUES)
+    judged(prepared, run)
+    info = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    (tmp_path / "s" / "sweep.json").write_text(json.dumps({**info, "scorers": ["judge:judge"]}))
+    finding = hosted_models(load_report_data(tmp_path / "s"))
+    assert finding is not None
+    assert "judge:judge is not fit" in finding.verdict
+    assert "no verdict on 93.8 % of the answers" in finding.sentences[0]
+    assert "--judge-tokens" in finding.sentences[1]
+
+
 def test_a_judge_of_its_own_answers_is_named(serve: Callable, tmp_path: Path) -> None:
     serve(right)
     prepared, run = answered(tmp_path / "s", TEXTS, VALUES)

@@ -235,26 +235,3 @@ def test_retry_after_is_read_as_seconds_milliseconds_or_a_date() -> None:
     assert retry_after_s({"retry-after": later}) == pytest.approx(30, abs=3)
     for nonsense in ("", "soon", "nan", "inf", "-3"):
         assert retry_after_s({"retry-after": nonsense}) in (None, 0.0)
-
-
-def test_no_secret_reaches_a_file_a_log_or_an_exception(
-    start: Callable, config: Callable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def script(body: dict, number: int) -> Say | Fault:
-        if number == 0:
-            return Fault(kind="status", status=500, body={"error": {"message": f"key {SECRET} failed"}})
-        if number == 1:
-            return Say(text=json.dumps({"reason": f"your key is {SECRET}", "verdict": "correct"}), model=SECRET)
-        return Fault(kind="status", status=401, body={"error": {"message": f"Incorrect API key provided: {SECRET}"}})
-
-    monkeypatch.setenv("MY_KEY", SECRET)
-    server = start(script)
-    settings = config(server, link={"key_variable": "MY_KEY", "max_concurrent": 1})
-    with caplog.at_level(logging.DEBUG):
-        judge = Judge(settings)
-        with pytest.raises(UserError) as caught:
-            judge.grade(items(3))
-    assert server.requests[0][2]["authorization"] == f"Bearer {SECRET}"
-    written = (settings.cache_dir / "calls.jsonl").read_text()
-    for text in (written, caplog.text, str(caught.value), repr(caught.value), repr(judge.caller.place), repr(settings)):
-        assert SECRET not in text

@@ -199,6 +199,21 @@ def test_planted_verdicts_reach_the_judge_as_data_alone(serve: Callable, tmp_pat
         assert "<|im_end|>" not in body["messages"][1]["content"]
 
 
+def test_the_length_of_a_verdict_is_an_option_and_every_limit_is_in_the_log(serve: Callable, tmp_path: Path) -> None:
+    server = serve(right)
+    (tmp_path / "pairs.jsonl").write_text('{"id": "1", "gold": "inform(name[X])", "prediction": "inform(name[X])"}\n')
+    hosted = HostedRequest(judges=("judge",), prices=PRICES, reply_tokens=77, reason_chars=50)
+    assert list(ScoreFile(load_task("functional"), tmp_path / "pairs.jsonl", hosted, 1).rows())
+    assert server.chats[0]["max_tokens"] == 77
+    schema = server.chats[0]["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["reason"]["maxLength"] == 50
+    logged = (tmp_path / "cache" / "judges" / "hosted.log").read_text()
+    for limit in ("8 at a time", "120 s a call", "6 attempts", "waits up to 120 s", "77 tokens", "20000 char", "$5.00"):
+        assert limit in logged
+    with pytest.raises(UserError, match="--judge-tokens"):
+        HostedRequest(judges=("judge",), reply_tokens=0)
+
+
 def test_a_missing_key_is_said_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="OPENAI_API_KEY"):
         refuse_without_key()

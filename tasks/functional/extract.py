@@ -2,9 +2,9 @@
 
 The written policy, the same for every model and never aware of gold:
 
-1. A think block (`<think>...</think>`) is no answer. Text after an end-of-turn mark (`<|im_end|>`, `</s>`, ...) is
-   another turn and is dropped, and so is what follows a new item: a line that begins with `Text:`, `Input:` or the like
-   behind a representation. At most the first 20,000 characters are read.
+1. A think block (`<think>...</think>` and the like) is no answer. Text after an end-of-turn mark (`<|im_end|>`,
+   `</s>`, ...) is another turn and is dropped, and so is what follows a new item: a line that begins with `Text:`,
+   `Input:` or the like behind a representation. At most the first 20,000 characters are read.
 2. Prose, code fences, quotes and a closing full stop around a representation are ignored: the text is searched for
    `name(` from left to right and parsed there. `name (`, with a space, counts only when it parses.
 3. A representation that does not parse is an attempt. It uses up the text to the parenthesis that closes it on its
@@ -14,7 +14,7 @@ The written policy, the same for every model and never aware of gold:
 5. `name()` counts only when nothing with slots is there: prose mentions functions that way.
 6. One representation, also when repeated (equal but for order, case and white space): that is the answer, the last
    one as written. Several different ones: no answer, `ambiguous`, unless a word of correction ("wait", "that is
-   wrong") stands between them: then the later one. An attempt beside a complete one is ignored.
+   wrong") or the label "Final:" stands between them: then the later one. An attempt beside a complete one is ignored.
 7. No representation: `malformed` when there was an attempt or a `name[`, else `no_representation`.
 """
 
@@ -32,6 +32,7 @@ MAX_CHARACTERS = 20_000
 MAX_ATTEMPTS = 50  # bounds the work on hostile text: each attempt reads at most to the end
 _END_MARKS = ("<|im_end|>", "</s>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "<|end|>")
 _THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THINK_TAG = re.compile(r"<(/?)(?:think|thinking|thought|reasoning|scratchpad)>", re.I)
 _HEAD = re.compile(rf"(?<!\w){NAME.pattern}[^\S\n]*\(")
 _SLOT_HEAD = re.compile(rf"(?<!\w){NAME.pattern}\s*\[")
 _GOES_ON = re.compile(rf"\s*,?\s*{NAME.pattern}\s*\[")
@@ -44,7 +45,7 @@ _NEW_ITEM = re.compile(
 )
 _CORRECTION = re.compile(
     r"\b(?:wait|actually|correct(?:ion|ed)|sorry|oops|i\s+mean|scratch\s+that|let\s+me\s+(?:fix|correct|redo)|"
-    r"th(?:at|is)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right))\b",
+    r"th(?:at|is)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right))\b|\bfinal\s*(?:answer|output|version|representation)?\s*\**:",
     re.I,
 )
 
@@ -90,7 +91,7 @@ def extract(reply: str) -> Extraction:
 
 
 def _answer_text(reply: str) -> str:
-    text = _THINK.sub("", reply)
+    text = _THINK.sub("", _THINK_TAG.sub(r"<\1think>", reply))
     if "</think>" in text:  # some templates put the opening tag into the prompt
         text = text.rpartition("</think>")[2]
     text = text.partition("<think>")[0].lstrip()

@@ -13,7 +13,8 @@ brackets; it is no regular expression, since values hold brackets and commas of 
 - A comma separates two values, except inside brackets that balance, inside a quoted value, between two digits with no
   space (`40,000`), and in a date (`December 1, 2018`).
 - A value is quoted when it opens with ", ', or a curly quote and the next closing quote stands before `,` or `]`.
-  Commas and brackets inside it are text. The quotes stay part of the value.
+  Commas and brackets inside it are text; commas also inside double quotes around words of it (`say "hi, there"`). The
+  quotes stay part of the value.
 
 Source of the grammar: ViGGO (Juraska et al. 2019, https://aclanthology.org/W19-8623/); the rest is ours, written above.
 """
@@ -28,6 +29,7 @@ MAX_VALUE_DEPTH = 200  # no real value nests deeper; a wall of brackets is refus
 NAME = re.compile(r"[^\W\d]\w*(?:[.-]\w+){0,8}")  # bounded, so that a search stays linear
 _CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _OPENS, _CLOSES = "([{", ")]}"
+_QUOTED_WORDS = re.compile(r'(?<=\s)"(?=\S)[^"\[\]]*(?<=\S)"(?![^\s,\].])')
 _DAY = re.compile(r"[^\W\d_]+ \d{1,2}")
 _YEAR = re.compile(r"\d{4}")
 
@@ -151,6 +153,8 @@ def _quote_end(text: str, start: int) -> int | None:
 def _split(text: str, span: tuple[int, int], commas: list[int], quoted: list[tuple[int, int]]) -> tuple[str, ...]:
     start, end = span
     shielded = _bracketed(text, span, quoted) if commas else set()
+    if commas:
+        shielded.update(place for words in _QUOTED_WORDS.finditer(text, *span) for place in range(*words.span()))
     parts, begin = [], start
     for comma in commas:
         if comma in shielded or (text[comma - 1 : comma].isdigit() and text[comma + 1 : comma + 2].isdigit()):

@@ -38,16 +38,23 @@ def real_line() -> Bracketed:
 
 
 def without_points(line: Value, removed: Value) -> Value:
-    """The real line without finitely many rational numbers, as a union of intervals."""
+    """An interval without finitely many rational numbers inside it, as a union of intervals."""
     points = (
         sorted({p.value for p in removed.items if isinstance(p, Number)}) if isinstance(removed, Collection) else []
     )
-    if line != real_line() or not isinstance(removed, Collection) or len(points) != len(removed.items) or not points:
-        raise UnreadableError("a difference of sets other than the real line and some of its numbers")
-    bounds: list[Expression] = [*map(Number, points)]
-    infinity = Constant("infinity")
-    ends = [Product((Number(Fraction(-1)), infinity)), *bounds, infinity]
-    return UnionOf(tuple(Bracketed((low, high), "(", ")") for low, high in itertools.pairwise(ends)))
+    if not isinstance(removed, Collection) or len(points) != len(removed.items) or not points:
+        raise UnreadableError("a difference of sets that takes away other than some numbers")
+    if not isinstance(line, Bracketed) or len(line.items) != 2 or not _between(line, points):
+        raise UnreadableError("a difference of sets other than an interval and some numbers inside it")
+    ends = [line.items[0], *map(Number, points), line.items[1]]
+    opening, closing = [line.opening] + ["("] * len(points), [")"] * len(points) + [line.closing]
+    return UnionOf(tuple(map(Bracketed, itertools.pairwise(ends), opening, closing)))
+
+
+def _between(line: Bracketed, points: list[Fraction]) -> bool:
+    low, high = line.items
+    after = low == real_line().items[0] or (isinstance(low, Number) and low.value < points[0])
+    return after and (high == Constant("infinity") or (isinstance(high, Number) and points[-1] < high.value))
 
 
 def label(value: Value) -> str:

@@ -11,7 +11,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.math.phrases import ASKING, BOLD_LINE, BOX, CHECKING, HASH, NEW_TURN, PHRASE, RETRACTION, TAG
+from tasks.math.phrases import (
+    ASKING,
+    BOLD_LINE,
+    BOX,
+    CHECKING,
+    DENIED,
+    HASH,
+    NEW_TURN,
+    PHRASE,
+    RETRACTION,
+    SUBJECT,
+    TAG,
+)
 
 Rule = Literal["boxed", "hash", "tag", "phrase", "bare", "last_sentence", "none"]
 MAX_ANSWER = 2000
@@ -49,12 +61,12 @@ def commitments(body: str) -> list[Candidate]:
         found += [Candidate(m.start(1), m.end(1), "phrase", m[1]) for m in BOLD_LINE.finditer(body)]
     found.sort(key=lambda candidate: candidate.start)
     starts = [candidate.start for candidate in found]
-    for phrase in _phrases(body):
+    for phrase in _phrases(body) + _subjects(body):
         before = bisect.bisect(starts, phrase.start) - 1
         if before < 0 or phrase.start >= found[before].end:  # else it is what a box, tag or line says
             outside.append(phrase)
     found = sorted(found + outside, key=lambda candidate: candidate.start)
-    found = [candidate for candidate in found if not candidate.conditional] or found
+    found = [candidate for candidate in found if not candidate.conditional]
     kept = [c for c in found if c.rule != "boxed" or not _NEGATED.search(body[max(0, c.start - 24) : c.start])]
     return _before_new_question(body, kept or found)
 
@@ -72,16 +84,24 @@ def _phrases(body: str) -> list[Candidate]:
         if CHECKING.search(body[max(0, match.start() - 24) : match.start()]):
             continue
         start, end = match.span(group)
-        if group == "body" and not said.strip(" *:"):
-            following = _NEXT_LINE.match(body, match.end())
+        if not said.strip(" *:$") or said.strip() == "\\[":
+            following = _NEXT_LINE.match(body, match.end() if group == "body" else start)
             said = following[1] if following else ""
             start, end = following.span(1) if following else (match.end(), match.end())
             if "\\boxed" in said:
                 continue
         if "####" in said:
             continue
+        if DENIED.search(body[max(0, match.start() - 40) : match.start()]):
+            said = f"not {said}"
         found.append(Candidate(start, end, "phrase", said, conditional=bool(match["if"])))
     return found
+
+
+def _subjects(body: str) -> list[Candidate]:
+    """Sentences that begin with the value: "24 is the answer because ..."."""
+    found = [Candidate(*m.span("said"), "phrase", m["said"]) for m in SUBJECT.finditer(body)]
+    return [c for c in found if "\\boxed" not in c.text]
 
 
 def boxes(body: str) -> list[Candidate]:

@@ -278,6 +278,9 @@ def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
             return _different("a matrix of another shape", wrong_type=True)
         return _in_order(itertools.chain(*gold.rows), itertools.chain(*prediction.rows))
     matrix, other = (gold, prediction) if isinstance(gold, Matrix) else (prediction, gold)
+    rows = _rows(other)
+    if rows is not None:
+        return _compare_matrices(*((matrix, rows) if matrix is gold else (rows, matrix)))
     column = isinstance(matrix, Matrix) and all(len(row) == 1 for row in matrix.rows)
     if column and isinstance(other, Bracketed) and (other.opening, other.closing) in (("(", ")"), ("<", ">")):
         assert isinstance(matrix, Matrix)
@@ -287,6 +290,17 @@ def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
         pairs = (cells, other.items) if matrix is gold else (other.items, cells)
         return _in_order(*pairs)
     return _wrong_type(gold, prediction)
+
+
+def _rows(value: Value) -> Matrix | None:
+    """[[1, 2], [3, 4]] as a matrix."""
+    if not (isinstance(value, Bracketed) and value.opening == "[" and value.closing == "]"):
+        return None
+    rows = [item for item in value.items if isinstance(item, Bracketed) and (item.opening, item.closing) == ("[", "]")]
+    numbers = all(is_expression(cell) for row in rows for cell in row.items)
+    if len(rows) != len(value.items) or not numbers or len({len(row.items) for row in rows}) != 1:
+        return None
+    return Matrix(tuple(row.items for row in rows))  # type: ignore[misc]
 
 
 def _twelve_hours(time: Ratio, other: Ratio) -> Ratio:

@@ -15,7 +15,17 @@ from dataclasses import replace
 
 from tasks.math.commitments import MAX_ANSWER, Candidate, boxes, commitments
 from tasks.math.last_sentence import Extraction, Reason, last_value, nothing
-from tasks.math.phrases import CALCULATOR, INSTEAD, NEGATION, RETRACTION, STOP, THINK_END, THINK_START
+from tasks.math.phrases import (
+    CALCULATOR,
+    CASES,
+    INSTEAD,
+    NEGATION,
+    RETRACTION,
+    SENTENCE_END,
+    STOP,
+    THINK_END,
+    THINK_START,
+)
 from tasks.math.trim import clause, is_cut, is_weakened, says_something, trimmed
 
 MAX_TEXT = 2_000_000
@@ -29,13 +39,17 @@ def extract(text: str) -> Extraction:
         return nothing("too_long")
     offset = _after_thinking(text)
     body = CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
+    unfinished = THINK_START.search(text) is not None and THINK_END.search(text) is None
     if offset == 0:  # nothing follows the think block: what it holds is all there is
         for tag in (THINK_START, THINK_END):
             body = tag.sub(lambda mark: " " * len(mark[0]), body)
     stop = STOP.search(body, 1)
     if stop is not None and body[: stop.start()].strip():
         body = body[: stop.start()]
-    return _moved(_extracted(body), offset)
+    found = _extracted(body)
+    if unfinished and found.rule in ("bare", "last_sentence"):
+        return nothing("truncated_answer")  # a thought that was cut off and commits to nothing
+    return _moved(found, offset)
 
 
 def _moved(found: Extraction, offset: int) -> Extraction:
@@ -103,7 +117,12 @@ def _said(body: str, candidate: Candidate) -> Extraction | None:
         return None
     if len(text) > MAX_ANSWER:
         return Extraction("", start, end, candidate.rule, "too_long")
-    if is_weakened(text) or _UNSURE.search(body[max(0, candidate.start - 40) : candidate.start]):
+    sentence = SENTENCE_END.split(candidate.text, maxsplit=1)[0] if candidate.rule == "phrase" else text
+    if (
+        is_weakened(text)
+        or CASES.search(sentence)
+        or _UNSURE.search(body[max(0, candidate.start - 40) : candidate.start])
+    ):
         return Extraction(text, start, end, candidate.rule, "hedge")
     if is_cut(text):
         return Extraction("", start, end, candidate.rule, "truncated_answer")

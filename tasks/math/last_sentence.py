@@ -12,6 +12,8 @@ from typing import Literal
 
 from tasks.math.commitments import MAX_ANSWER, Rule
 from tasks.math.phrases import (
+    ASIDE_SENTENCE,
+    BROKEN_OFF,
     CHECK,
     CHECKED,
     COPULA,
@@ -27,8 +29,10 @@ from tasks.math.phrases import (
     POINT,
     PREPOSITION,
     RANGE_BEFORE,
+    RESULT,
     SENTENCE_END,
     SOLVED_FOR,
+    TASK_SENTENCE,
     VALUE,
     VERB,
 )
@@ -127,9 +131,12 @@ def _from_sentences(body: str) -> Extraction:
     checks_from = next(
         (k for k, (a, b) in enumerate(spans) if CHECK.match(tail[a:b]) and _has_value(tail[:a])), len(spans)
     )
+    cut_off = checks_from == len(spans) and BROKEN_OFF.search(tail) is not None
     spans = [(max(a, b - MAX_ANSWER), b) for a, b in spans[:checks_from][-40:]]  # what a longer sentence ends up with
-    spans = [(a, b) for a, b in spans if not tail[a:b].rstrip().endswith("?")]
-    told = [(a, b) for a, b in spans if not CHECKED.search(tail[a:b])] or spans
+    if cut_off:
+        return nothing("truncated_answer")
+    spans = [(a, b) for a, b in spans if not tail[a:b].rstrip().endswith("?") and not _is_the_task(tail[a:b])]
+    told = [(a, b) for a, b in spans if not (CHECKED.search(tail[a:b]) or ASIDE_SENTENCE.match(tail[a:b]))] or spans
     for value_of, places in ((_value_span, told), (_word_span, spans)):
         for start, end in reversed(places):
             sentence = tail[start:end]
@@ -137,6 +144,11 @@ def _from_sentences(body: str) -> Extraction:
             if span is not None:
                 return _judged(sentence, span, base + start)
     return nothing("no_answer")
+
+
+def _is_the_task(sentence: str) -> bool:
+    """It says what is asked for, and no result."""
+    return TASK_SENTENCE.match(sentence) is not None and RESULT.search(sentence) is None
 
 
 def _judged(sentence: str, span: Span, base: int) -> Extraction:

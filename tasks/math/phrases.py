@@ -36,6 +36,21 @@ PHRASE = re.compile(
     r"|^[ \t*#_>]*(?:the[ \t]+)?(?:final[ \t]+)?(?:answer|ans|result)\**[ \t]*[:=]?[ \t*]*\n+(?P<next>[^\n]{1,600})",
     re.I | re.M,
 )
+SUBJECT = re.compile(
+    r"(?:^|(?<=[.!?]\s)|(?<=\n))[ \t]*(?:(?:so|hence|thus|therefore),?\s+)?"
+    r"(?P<said>\$[^$\n]{1,200}\$|\\\([^\n]{1,200}?\\\)|\$?-?\d[\d.,/]{0,40}%?|\(?[A-F]\)?)"
+    r"(?:\s+[a-z]{3,20}){0,2}\s+is\s+(?:the|our|my)\s+(?:(?:final|correct|right|required|desired)\s+){0,2}"
+    r"(?:answer|result|solution|choice|option)\b(?![^.!?\n]{0,200}\?)",
+    re.I,
+)
+# Before "the answer is": it is denied.
+DENIED = re.compile(
+    r"\b(?:impossible|unlikely|false|doubt\w*|no\s+way|not\s+(?:true|possible|likely|the\s+case|clear|certain)|(?:cannot|can't)\s+be"
+    r"|(?:don't|do\s+not)\s+(?:think|believe))\s+(?:that\s+)?$",
+    re.I,
+)
+# Two answers, each under its condition.
+CASES = re.compile(r"\botherwise\b|\bif\b[^\n]{1,120}?\b(?:and|or|but)\b[^\n]{1,60}?\bif\b", re.I)
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 HEDGE = re.compile(
     r"(?<!\\)\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
@@ -63,7 +78,7 @@ CHECK = re.compile(
     r"let(?:'s| us| me)\s+(?:check|verify|double)|"
     r"we\s+can\s+(?:check|verify)|"
     r"note\b|remark|i\s+hope|hope\s+this|proof\b|sanity|this\s+(?:makes\s+sense|is\s+because|can\s+be\s+(?:checked|verified))|"
-    r"indeed\b|(?:explanation|reasoning|justification|reason)\s*\**\s*:|here(?:'s|\s+is)\s+why|as\s+a\s+check)",
+    r"indeed\b|(?:substitut|plugg)ing\b[^:=\n]{0,40}:|(?:explanation|reasoning|justification|reason)\s*\**\s*:|here(?:'s|\s+is)\s+why|as\s+a\s+check)",
     re.I,
 )
 # At the start of a clause: "he had to wait 5 minutes" takes nothing back.
@@ -117,7 +132,24 @@ COPULA = re.compile(
     r"^(?P<subject>[A-Za-z' ,\t-]{1,200})\b(?:is|are|was|were|will\s+be|must\s+be)\s+"
     r"(?P<said>(?!not\b)[A-Za-z][A-Za-z '-]{0,60})[.!]?\s*$"
 )
-CHECKED = re.compile(r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works)\W*$|[✓✔]\W*$", re.I)
+CHECKED = re.compile(
+    r"\bwhich\s+(?:is\s+(?:right|correct|true)|checks\s+out|matches|works|agrees)\W*$|[✓✔]\W*$"
+    r"|^\s*(?:substitut|plug)[^\n]{1,200}\bas\s+(?:required|expected|needed|desired|claimed)\W*$",
+    re.I,
+)
+# A sentence in brackets is told by the way; one that says what is asked for says no value.
+ASIDE_SENTENCE = re.compile(r"^\W*\([A-Z][^\n]*\.\)\s*$")
+TASK_SENTENCE = re.compile(
+    r"^\W*(?:(?:now|so|first|here|next|then),?\s+)?(?:we|i|you)(?:'re|\s+are)?\s+(?:\w+\s+)?(?:need|want|have|asked|trying|going)\s+"
+    r"to\s+(?:find|determine|calculate|compute|figure|know|count|solve|evaluate)\b",
+    re.I,
+)
+RESULT = re.compile(r"[=:]|\b(?:gets?|gives?|is|are|equals?|makes?|so)\b", re.I)
+# A last sentence that ends in one of these words, without a full stop, was cut off.
+BROKEN_OFF = re.compile(
+    r"(?:\b(?:an|and|are|at|be|because|but|by|for|from|hence|if|into|is|let|me|minus|of|or|our|plus|since|than|that|the|then"
+    r"|therefore|thus|to|we|where|which|will|with)|,\s+so)\s*$"
+)
 # ---- numbers that a sentence tells by the way
 FORMULA_ASIDE = re.compile(
     r"\b(?:for|at|where|when|whenever|if|since|because|provided|assuming|unless|given)\s+(?:that\s+|all\s+|every\s+|any\s+)?$"
@@ -129,7 +161,7 @@ LIST_TAIL = re.compile(
     r"|\s\((?!\s*(?:in\s+)?base)[^()\n]{0,200}\))[.!]?\s*$",
     re.I,
 )
-GIVEN_REASON = re.compile(r"(?<=\S),?\s+(?:because|since)\s", re.I)
+GIVEN_REASON = re.compile(r"(?<=\S)(?:,?\s+(?:because|since)|,\s+having)\s", re.I)
 SOLVED_FOR = re.compile(r"(-?\$?[\d.,]*\d)\s*=\s*[A-Za-z]\W*$")  # "7 = x"
 PREPOSITION = re.compile(
     r"\b(?:over|after|before|within|during|every|per|than|(?<!result )(?<!results )(?<!resulting )in)\s+"
@@ -137,11 +169,12 @@ PREPOSITION = re.compile(
     re.I,
 )
 RANGE_BEFORE = re.compile(
-    r"\b(?:rang\w+\s+from|anywhere\s+from|between|from\s+about)\s+\$?[\d.,]+\s*(?:[a-z]+\s+)?(?:to|and|-|–)\s*\$?$",
+    r"\b(?:rang\w+(?:\s+(?:from|of|is))?|anywhere\s+from|between|from\s+about)\s+\$?[\d.,]+\s*(?:[a-z]+\s+)?(?:to|and|-|–)\s*\$?$",
     re.I,
 )
 VERB = re.compile(
-    r"\b(?:is|are|was|were|equals|totals?|makes?|earns?|needs?|costs?|pays?|has|have|gets?|takes?|took|spends?|leaves|"
+    r"\b(?:is|are|was|were|equals|(?<!in )totals?|totall?ing|mak(?:es?|ing)|leaving|giving|ends?\s+up\s+with|"
+    r"earns?|needs?|costs?|pays?|has|have|gets?|takes?|took|spends?|leaves|"
     r"left\s+with|total\s+of|be|spent|made|paid|ran|ate|sold|bought|[a-z]{3,}ed(?!\s+by))"
     r"\s+(?:\w+\s+){0,3}?(?=-?\$?\d)",
     re.I,

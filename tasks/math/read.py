@@ -11,7 +11,8 @@ import functools
 import re
 from fractions import Fraction
 
-from tasks.math.grammar import Reader, real_line
+from tasks.math.build import real_line
+from tasks.math.grammar import Reader
 from tasks.math.lex import SCALES, Token, plain, tokens
 from tasks.math.values import MAX_ITEMS, Based, Collection, Number, Ratio, Text, UnreadableError, Value
 from tasks.math.words import clean_words, date_words, number_words
@@ -34,13 +35,17 @@ _CURRENCY_CODE = re.compile(
 _WORD_SIGN = re.compile(r"^(?:negative|minus)\s+(?=[\d.$\\])", re.I)
 _AND_A_PART = re.compile(r"^(\d{1,9})\s+and\s+(?:a|one)\s+(half|third|quarter|fourth|fifth)\b", re.I)
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5}
+_TEXT_DIGITS = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{\s*([0-9A-Za-z]+)\s*\}(?=\s*_)")
+_TEXT_LETTERS = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{((?:\s*[A-Za-z]\s*,){1,20}\s*[A-Za-z]\s*)\}$")
 _ALL_TEXT = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{([^{}]*)\}$")
 _BETWEEN_NAMES = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
 _NAMED_BASE = re.compile(r"\s+in\s+(binary|octal|hexadecimal)$", re.I)
 _BASES_BY_NAME = {"binary": 2, "octal": 8, "hexadecimal": 16}
 _PART_SUFFIX = re.compile(r"(?<=/)(\d{1,4})(?:ths?|rds?|nds)\b")
-_WORD_OPERATOR = re.compile(r"(?<=\d)\s+(times|plus|minus|divided\s+by)\s+(?=\d)", re.I)
-_OPERATORS = {"times": "*", "plus": "+", "minus": "-", "divided": "/"}
+_WORD_OPERATOR = re.compile(
+    r"(?<=\d)\s+(times|plus|minus|divided\s+by|x)\s+(?=\d)|(?<=\d)(x)(?=10\s*(?:\^|\*\*))", re.I
+)
+_OPERATORS = {"times": "*", "x": "*", "plus": "+", "minus": "-", "divided": "/"}
 _TO_RATIO = re.compile(r"^(\d{1,9}(?:\.\d{1,9})?) to (\d{1,9}(?:\.\d{1,9})?)$")
 _LEADING = re.compile(r"(?:[A-Za-z]{2,20}[ ,]+){1,6}(?=[-$\d.(\\])")
 
@@ -97,10 +102,11 @@ def _worded(text: str) -> Value:
 def _spelled(text: str) -> str:
     """`text` with a sign in words as a sign, "2 and a half" as 2 1/2, and no currency code in front of its number."""
     text = _CURRENCY_CODE.sub("", text, count=1)
+    text = _TEXT_LETTERS.sub(r"\1", _TEXT_DIGITS.sub(r"\1", text))
     text = _WORD_SIGN.sub("-", text, count=1)
     text = _NAMED_BASE.sub(lambda found: f" in base {_BASES_BY_NAME[found[1].lower()]}", text)
     text = _PART_SUFFIX.sub(r"\1", text)
-    text = _WORD_OPERATOR.sub(lambda found: _OPERATORS[found[1].lower().split()[0]], text)
+    text = _WORD_OPERATOR.sub(lambda found: _OPERATORS[(found[1] or found[2]).lower().split()[0]], text)
     text = _AND_A_PART.sub(lambda found: f"{found[1]} 1/{_PARTS[found[2].lower()]}", text)
     return _TO_RATIO.sub(r"\1:\2", text)
 

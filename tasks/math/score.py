@@ -14,10 +14,12 @@ from typing import Any
 
 from harness.core import Example, Score
 from tasks.math.equal import Verdict, compare
-from tasks.math.extract import Extraction, extract
+from tasks.math.extract import extract
 from tasks.math.gold import choice_letter, gold_answer
+from tasks.math.last_sentence import Extraction
 from tasks.math.read import read
-from tasks.math.values import Collection, Number, Text, UnreadableError, Value
+from tasks.math.signs import expanded
+from tasks.math.values import Bracketed, Chain, Collection, Ratio, Relation, Text, UnionOf, UnreadableError, Value
 from tasks.math.words import clean_words
 
 SCORERS = ("answer", "strict")
@@ -43,7 +45,10 @@ _CHOICE_LABEL = re.compile(
     r"^(?:\(?[A-F]\)[.:]?\s+|[A-F][.:]\s+"
     r"|\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{\s*\(?[A-F]\)?[.:]?\s*\}(?:\s|~|\\[ ,;:])*)(?=\S)"
 )
-_SECOND_CHOICE = re.compile(r"(?:\b(?:and|or)\b|,)\s*\(?[A-F]\)?(?![\w'])")  # "(A) and (B)"
+_SECOND_CHOICE = re.compile(
+    r"(?:\b(?:and|or)\b|,)\s*\(?[A-F]\)?(?![\w'])|^\W*[A-F]\W+(?:and|or)\b"
+)  # "(A) and (B)", "(A) or 5"
+_OR = re.compile(r"\b(?:or|to)\b")
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer|i\s+choose|i\s+pick)\s+)?\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*",
     re.I | re.S,
@@ -80,18 +85,18 @@ def _scored(gold: str, found: Extraction) -> Score:
     if found.reason not in ("found", "hedge"):
         return Score(value=0.0, why=found.reason, answer=found.answer, evidence=trace)
     why, verdict = judge(gold, found.answer)
-    if found.reason == "hedge":
-        gold_is_region = _is_multiple(gold)
-        if not (gold_is_region and verdict.state == "equal"):
-            return Score(value=0.0, why="hedge", answer=found.answer, evidence=trace)
+    alternatives = _OR.search(found.answer) is not None and _is_multiple(gold)  # "1 or -2", "3 to 4"
+    if found.reason == "hedge" and not (alternatives and verdict.state == "equal"):
+        return Score(value=0.0, why="hedge", answer=found.answer, evidence=trace)
     trace["verdict"] = verdict.reason
     value = {"equal": 1.0, "different": 0.0, "undecided": None}[verdict.state]
     return Score(value=value, why=why, answer=found.answer, evidence=trace)
 
 
 def _is_multiple(gold: str) -> bool:
+    """Whether gold is no single value, so that "3 or 5" may be it."""
     try:
-        return not isinstance(read(gold), Number)
+        return isinstance(expanded(read(gold)), Collection | Relation | Chain | Bracketed | UnionOf | Ratio | Text)
     except UnreadableError:
         return True
 
@@ -103,7 +108,7 @@ def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
     letter = choice_letter(gold)
     if letter is not None:
         chosen = _CHOICE.fullmatch(_plain_choice(prediction))
-        if chosen is not None and not _SECOND_CHOICE.search(prediction):
+        if chosen is not None and not _SECOND_CHOICE.search(_plain_choice(prediction)):
             same = next(group for group in chosen.groups() if group).upper() == letter
             return (
                 ("correct", Verdict("equal", "same choice"))

@@ -18,6 +18,7 @@ from tasks.math.values import (
     Chain,
     Collection,
     Number,
+    Power,
     Product,
     Relation,
     Value,
@@ -26,6 +27,7 @@ from tasks.math.values import (
 )
 
 _FUNCTION_NAMES = "fghpqPFGHQ"
+_MINUS_ONE = (Number(Fraction(-1)), Product((Number(Fraction(-1)), Number(Fraction(1)))))
 
 
 def simplified(value: Value) -> Value:
@@ -79,7 +81,7 @@ def lone_name(value: Value) -> str | None:
     if isinstance(value, Variable):
         return value.name
     if _is_applied(value) and isinstance(value, Product) and isinstance(value.factors[1], Variable):
-        name = value.factors[0]
+        name = value.factors[0].base if isinstance(value.factors[0], Power) else value.factors[0]
         return name.name if isinstance(name, Variable) and name.name[0] in _FUNCTION_NAMES else None
     if isinstance(value, Apply) and value.name == "abs":
         return "|"
@@ -115,13 +117,13 @@ def conjunction(value: Collection) -> Chain | None:
 
 
 def _is_applied(value: Value) -> bool:
-    """f(x), f(3), P(2): a letter before something in brackets reads as a product of two."""
-    return (
-        isinstance(value, Product)
-        and len(value.factors) == 2
-        and isinstance(value.factors[0], Variable)
-        and isinstance(value.factors[1], Variable | Number)
-    )
+    """f(x), f(3), f^{-1}(x): a letter before something in brackets reads as a product of two."""
+    if not (isinstance(value, Product) and len(value.factors) == 2):
+        return False
+    name, argument = value.factors
+    if isinstance(name, Power) and isinstance(name.base, Variable) and name.exponent in _MINUS_ONE:
+        name = name.base if name.base.name in _FUNCTION_NAMES else name
+    return isinstance(name, Variable) and isinstance(argument, Variable | Number)
 
 
 def _has_numbers(value: Value) -> bool:

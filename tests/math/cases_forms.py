@@ -464,7 +464,7 @@ WHOLE_REPLIES: tuple[tuple[str, str, bool], ...] = (
     ("9", "\\boxed{9", False),
     ("9", "... and so \\boxed{9} is the number of", True),
     ("9", "The total is 4 + 5 = ", False),
-    ("9", "The total is 4 + 5 = 9 and therefore the number of", True),
+    ("9", "The total is 4 + 5 = 9 and therefore the number of", False),
     ("9", "<think>4+5=9. The answer is 9.</think>", True),
     ("9", "<think>4+5=9. The answer is 9.", True),
     ("9", "<think>4+5=9. The answer is 9.</think>\n\nI don't know.", False),

@@ -101,6 +101,14 @@ HELD = Kind(
     of="held-out items",
     remedy="Mend the source: it counts twice in every score. Nothing is removed here.",
 )
+NEAR_HELD = Kind(
+    key="near-held-duplicates",
+    title="Nearly the same item twice in validation and test",
+    severity="note",
+    group="duplicates",
+    of="held-out items",
+    remedy="They say less than as many different items would. Nothing is removed here.",
+)
 CONTRAST = Kind(
     key="near-contrasts",
     title="Nearly the same input, another gold",
@@ -146,18 +154,20 @@ def exact_duplicates(items: Sequence[Item]) -> Found:
 
 
 def near_duplicates(items: Sequence[Item], tell: Tell = lambda done: None) -> Found:
-    """Inputs that differ in a few letters: the same gold (repeats, leaks), and another gold (contrasts or mistakes)."""
+    """Inputs that differ in a few letters: the same gold (repeats in train or held-out, leaks), another gold (contrasts)."""
     found = twins(items, tell)
     same = [pair for pair in found if pair.later.anatomy.answer == pair.earlier.anatomy.answer]
     other = [pair for pair in found if pair.later.anatomy.answer != pair.earlier.anatomy.answer]
     inside = [(p.later, p.earlier) for p in same if p.later.split == p.earlier.split == "train"]
     # held-out items come first in the order of comparison, so the later one of a leak is the training item
     leaked = [(p.later, p.earlier) for p in same if p.later.split == "train" != p.earlier.split]
+    held = [(p.later, p.earlier) for p in same if p.later.split != "train"]
     contrast = [(p.later, p.earlier) for p in other]
     of_train = _count(items, "train")
     return _merged(
         _pairs(NEAR_LEAKED, leaked, of_train),
         _pairs(NEAR_REPEATED, inside, of_train),
+        _pairs(NEAR_HELD, held, len(items) - of_train),
         _pairs(CONTRAST, contrast, len(items)),
     )
 

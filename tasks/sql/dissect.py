@@ -30,6 +30,7 @@ _NAME = re.compile(r"\b[a-z_]\w*(?:\.[a-z_]\w*)?")
 _FLAGS = frozenset({"yes", "no", "true", "false", "null", "none"})
 _SHORT = 2  # letters: M, F, USA's US; a code need not stand in a question
 _STEM = 4
+_MANY_ROWS = 3
 _NUMBER_WORDS: tuple[tuple[str, ...], ...] = (
     ("zero",), ("one", "once", "first"), ("two", "twice", "second", "more than one"), ("three", "third"),
     ("four", "fourth"), ("five", "fifth"), ("six", "sixth"), ("seven", "seventh"), ("eight", "eighth"),
@@ -196,24 +197,39 @@ def _sources(select: exp.Select) -> list[exp.Expr]:
 def _constant_doubts(tree: exp.Expr) -> Iterator[DoubtRow]:
     if tree.find(exp.Table) is None:
         yield ("gold reads no table", parse.text(tree)[:80], True)
+        return
     for where in tree.find_all(exp.Where):
         wanted: dict[str, str] = {}
-        parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
-        for part in parts:
-            sides = (part.this, part.expression) if isinstance(part, exp.EQ) else ()
-            column = next((parse.text(side) for side in sides if isinstance(side, exp.Column)), None)
-            value = next((parse.text(side) for side in sides if isinstance(side, exp.Literal)), None)
-            if column is None or value is None:
-                continue
+        for column, value in _fixed(where):
             if wanted.setdefault(column, value) != value:
                 yield ("a condition of gold can never hold", f"{column} = {wanted[column]} AND {value}"[:120], True)
                 return
+    shown = [column.unalias() for column in tree.selects] if isinstance(tree, exp.Select) else []
+    known = {column for column, _ in _fixed(tree.args["where"])} if tree.args.get("where") else set()
+    if shown and all(
+        isinstance(e, exp.Literal) or (isinstance(e, exp.Column) and parse.text(e) in known) for e in shown
+    ):
+        yield ("gold shows only values that it names itself", ", ".join(map(parse.text, shown))[:80], False)
 
 
-def _result_doubts(database: Database, sql: str) -> list[DoubtRow]:
+def _fixed(where: exp.Expr) -> Iterator[tuple[str, str]]:
+    """(column, value) of the equalities that every row must meet."""
+    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    for part in parts:
+        sides = (part.this, part.expression) if isinstance(part, exp.EQ) else ()
+        column = next((parse.text(side) for side in sides if isinstance(side, exp.Column)), None)
+        value = next((parse.text(side) for side in sides if isinstance(side, exp.Literal)), None)
+        if column is not None and value is not None:
+            yield column, value
+
+
+def _result_doubts(database: Database, sql: str) -> Iterator[DoubtRow]:
     try:
         rows = database.run(sql, budget_steps=DATA_BUDGET_STEPS).rows
     except QueryError:
-        return []  # an unusable gold, which the data set lists with its reason
-    zeros = bool(rows) and all(cell == 0 for row in rows for cell in row)
-    return [("gold gives only zeros on its own data", str(rows[0])[:80], False)] if zeros else []
+        return  # an unusable gold, which the data set lists with its reason
+    cells = {cell for row in rows for cell in row}
+    if cells and cells <= {0, None}:
+        yield ("gold gives only zeros and NULLs on its own data", str(rows[0])[:80], False)
+    elif len(rows) >= _MANY_ROWS and len(set(rows)) == 1:
+        yield ("gold gives one row many times on its own data", f"{rows[0]} x {len(rows)}"[:80], False)

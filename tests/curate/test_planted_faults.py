@@ -53,6 +53,10 @@ def test_a_clean_data_set_has_no_error_and_no_warning_but_its_missing_tokenizer(
             {"train": (asked(TRAIN_ITEM.inputs["question"] + " Ok?", "count nothing at all"),)},
         ),
         ("held-duplicates", "warning", 1, [], {"test": (replace(TEST_ITEM, id="planted"),)}),
+        (
+            "near-held-duplicates", "note", 1, [],
+            {"test": (asked(TEST_ITEM.inputs["question"] + " Ok?", TEST_ITEM.gold, schema="schema 3"),)},
+        ),
         ("contradictions", "error", 2, ["item-7", "planted"], {"train": (CONTRADICTS,)}),
         ("suspect-gold-is-nonsense", "warning", 1, ["planted"], {"train": (asked(LONG, "count never"),)}),
         ("suspect-gold-is-a-guess", "warning", 2, [], {"train": (GUESS, replace(TRAIN_ITEM, id="p", gold="maybe", meta={}))}),

@@ -25,6 +25,10 @@ SCHEMA = (
 )
 ROWS = "INSERT INTO singer VALUES (1, 'Ann', 20), (2, 'Bob', 30); INSERT INTO song VALUES (1, 1, 'Hey'), (2, 2, 'Ho')"
 
+ZEROS = "gold gives only zeros and NULLs on its own data"
+ONE_ROW = "gold gives one row many times on its own data"
+NAMES_ITSELF = "gold shows only values that it names itself"
+
 
 def sql(question: str, gold: str) -> Example:
     meta = {"schema": SCHEMA, "data": ROWS, "dialect": "sqlite"}
@@ -37,7 +41,7 @@ def sql(question: str, gold: str) -> Example:
         ("How old is Ann?", "SELECT age FROM singer WHERE name = 'Ann'", []),
         ("Who is older than twenty?", "SELECT name FROM singer WHERE age > 20", []),
         ("How old is she?", "SELECT age FROM singer WHERE name = 'Ann'", ["a value of gold is not in the question"]),
-        ("Which Italians sing?", "SELECT name FROM singer WHERE name = 'Italy'", []),
+        ("Which Italians sing?", "SELECT age FROM singer WHERE name = 'Italy'", []),
         ("Songs of each?", "SELECT singer.name, song.title FROM singer, song", ["tables that no condition joins"]),
         (
             "Names of singers?",
@@ -51,7 +55,12 @@ def sql(question: str, gold: str) -> Example:
             ["a condition of gold can never hold"],
         ),
         ("What?", "SELECT 1", ["gold reads no table"]),
-        ("How many Zoes?", "SELECT count(*) FROM singer WHERE name = 'Zoe'", ["gold gives only zeros on its own data"]),
+        ("How many Zoes?", "SELECT count(*) FROM singer WHERE name = 'Zoe'", [ZEROS]),
+        ("How old is Zoe at most?", "SELECT max(age) FROM singer WHERE name = 'Zoe'", [ZEROS]),
+        ("Which Ann?", "SELECT name FROM singer WHERE name = 'Ann' AND age > 1", [NAMES_ITSELF]),
+        ("Which Ann, and how old?", "SELECT name, age FROM singer WHERE name = 'Ann'", []),
+        ("Ann or who is 30?", "SELECT name FROM singer WHERE name = 'Ann' OR age = 30", []),
+        ("Each?", "SELECT count(*) FROM singer GROUP BY id UNION ALL SELECT count(*) FROM song GROUP BY id", [ONE_ROW]),
     ],
 )
 def test_the_doubts_about_a_query(question: str, gold: str, doubts: list[str]) -> None:

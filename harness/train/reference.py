@@ -67,17 +67,17 @@ def _with_checkpoint(base: Any, run: dict[str, Any], device: str) -> Any:
     return _load(run["checkpoint"], device) if run["method"] == "full" else base
 
 
-def _without_adapter(model: Any) -> Any:
-    from peft import PeftModel
+def _without_adapter(base: Any) -> Any:
+    """The model that an adapter was put into, also half of one, without it."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    if isinstance(model, PeftModel):
-        return model.unload()
-    for name, module in list(model.named_modules()):
+    for name, module in list(base.named_modules()):
         if isinstance(module, BaseTunerLayer):
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, module.get_base_layer())
-    return model
+            setattr(base.get_submodule(parent), child, module.get_base_layer())
+    if hasattr(base, "peft_config"):
+        del base.peft_config  # else peft takes the next adapter for a second one of the same model, and warns
+    return base
 
 
 def _load(folder: str, device: str) -> Any:

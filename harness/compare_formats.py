@@ -27,6 +27,7 @@ from harness.core import Outcome, Split, UserError
 from harness.items import Item, ItemSet, outcome_of
 
 INSPECT_VALUES: Mapping[str, float] = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+LM_EVAL_NO_MATCH = "[invalid]"  # what its regular expression filters say of an answer without a match
 
 
 def load_items(path: Path, *, scorer: str | None = None, split: Split | None = None) -> ItemSet:
@@ -64,7 +65,7 @@ def inspect_items(log: Any, name: str, scorer: str | None = None) -> ItemSet:
             f"{name}: this Inspect log's status is {status!r}, so items are missing; finish it: inspect eval-retry"
         )
     samples = log.samples or []
-    names = sorted({key for sample in samples for key in (sample.scores or {})})
+    names = list(dict.fromkeys(key for sample in samples for key in (sample.scores or {})))
     if not names:
         raise UserError(f"{name}: this Inspect log has no scored samples; score it with `inspect score` first")
     chosen = scorer or names[0]
@@ -156,8 +157,9 @@ def _lm_eval(path: Path, rows: list[tuple[int, Mapping[str, Any]]], scorer: str 
             value = _value(row.get(metric), f"{path}, line {number}, {metric}")
             key = f"{row['doc_id']}" + (f":{str(row['doc_hash'])[:12]}" if row.get("doc_hash") else "")
             answers = row.get("filtered_resps") or [""]
-            answer = answers[0] if isinstance(answers, list) else answers
-            items.append(Item(id=key, value=value, outcome=outcome_of(value), answer=str(answer)))
+            answer = str(answers[0] if isinstance(answers, list) else answers)
+            outcome = "unparsed" if value == 0.0 and answer == LM_EVAL_NO_MATCH else outcome_of(value)
+            items.append(Item(id=key, value=value, outcome=outcome, answer=answer))
     return ItemSet(name=path.name, task="", split="", scorer=f"{metric},{chosen}", items=tuple(items))
 
 

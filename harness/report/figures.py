@@ -81,7 +81,8 @@ def gap_figure(finding: Finding) -> Picture:
         _intervals(axes, finding.rows, "gap", lambda row: TOKENS["lora"])
         reach = max([0.045, *(abs(row[key]) * 1.12 for row in finding.rows for key in ("low", "high"))])
         axes.set_xlim(-reach, reach)
-        axes.xaxis.set_major_formatter(lambda value, place: display(value, "relative"))
+        axes.locator_params(axis="x", nbins=6)
+        axes.xaxis.set_major_formatter(lambda value, place: display(value, "relative").replace(".0 %", " %"))
         axes.set_xlabel(
             "LoRA below full  \u2190  relative gap  \u2192  LoRA above full\nshaded: within 1 % and within 3 %"
         )

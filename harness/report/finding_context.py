@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from harness import stats
 from harness.report.answer import Finding, Number, Unit, display, interval, known, missing, plural
 from harness.report.comparison import (
     UNSCORED_LIMIT,
+    Comparison,
     best,
     compare_scores,
     comparison,
@@ -19,7 +20,7 @@ from harness.report.comparison import (
     items_needed_sentence,
     split_sentence,
 )
-from harness.report.data import SETTINGS, TRAINED, ReportData, is_missing, records
+from harness.report.data import SETTINGS, TRAINED, EarlierSweep, ReportData, is_missing, records
 from harness.report.plots_cost import PANELS
 
 COSTS: tuple[tuple[str, str, Unit], ...] = (
@@ -137,17 +138,13 @@ def context(data: ReportData) -> Finding:
     rows = [_context_row(str(ours["label"]), "this", ours, split)]
     rows += [_context_row(str(run["label"]), "reference", run, split) for run in records(references)
              if known(run[f"{split}_score"]) is not None]  # fmt: skip
+    rows += [{"name": f"{sweep.name}: {sweep.label}", "kind": "earlier", "score": sweep.score, "low": sweep.low,
+              "high": sweep.high, "n": sweep.n, "marked": not sweep.differs} for sweep in data.earlier]  # fmt: skip
     against = [_against_reference(data, ours, run) for run in _strongest_first(references)]
+    before = [(sweep, _paired_with(data, ours, sweep)) for sweep in data.earlier]
     sentences = [sentence for _, _, sentence in against]
-    for sweep in data.earlier:
-        rows.append({"name": f"{sweep.name}: {sweep.label}", "kind": "earlier", "score": sweep.score, "low": sweep.low,
-                     "high": sweep.high, "n": sweep.n, "marked": not sweep.differs})  # fmt: skip
-        sentences.append(_against_earlier(data, ours, sweep))
-    ahead = sum(row["low"] > rows[0]["score"] for row in rows[1:])
-    others = (
-        f"{ahead} of {plural(len(rows) - 1, 'other')} clearly ahead" if ahead else "None of the others is clearly ahead"
-    )
-    verdict, decided, _ = against[0] if against else (others, True, "")
+    sentences += [_against_earlier(ours, sweep, compared) for sweep, compared in before]
+    verdict, decided = against[0][:2] if against else _beside_earlier([compared for _, compared in before])
     return Finding(
         number=8,
         key=key,
@@ -193,13 +190,33 @@ def _against_reference(data: ReportData, ours: Any, run: Any) -> tuple[str, bool
     return text, True, f"{text} ({split}, n={compared.n:,}). {split_sentence(split)}"
 
 
-def _against_earlier(data: ReportData, ours: Any, sweep: Any) -> str:
+def _paired_with(data: ReportData, ours: Any, sweep: EarlierSweep) -> Comparison | None:
+    """Our best run minus an earlier sweep's on the same items; None where they cannot be compared."""
+    if sweep.differs:
+        return None
+    return compare_scores(data, data.items(ours["run"], sweep.split), pd.Series(sweep.items, dtype=float))
+
+
+def _against_earlier(ours: Any, sweep: EarlierSweep, compared: Comparison | None) -> str:
     if sweep.differs:
         return f"{sweep.name} is shown for orientation only: its {', '.join(sweep.differs)} differs from this sweep's."
-    compared = compare_scores(data, data.items(ours["run"], sweep.split), pd.Series(sweep.items, dtype=float))
     if compared is None:
         return f"{sweep.name} was scored on other items, so it is not compared item by item."
     return f"{ours['label']} minus {sweep.label} of {sweep.name}: {compared.number} ({sweep.split}, n={compared.n:,})."
+
+
+def _beside_earlier(compared: Sequence[Comparison | None]) -> tuple[str, bool]:
+    """(verdict, whether the data decide it) on all earlier sweeps that answered the same items, Holm-adjusted."""
+    found = [item for item in compared if item is not None]
+    if not found:
+        return "No earlier sweep answered the same items", False
+    told = [item for item, p in zip(found, stats.holm([item.p_value for item in found]), strict=True) if p <= 0.05]
+    behind = sum(item.difference < 0 for item in told)
+    words = [f"behind {behind}"] if behind else []
+    words += [f"ahead of {len(told) - behind}"] if len(told) > behind else []
+    if not words:
+        return f"Cannot be told apart from {plural(len(found), 'earlier sweep')}", False
+    return f"{' and '.join(words).capitalize()} of {plural(len(found), 'earlier sweep')}", True
 
 
 def trust(data: ReportData, alerts: tuple[str, ...]) -> Finding:

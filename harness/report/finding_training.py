@@ -47,8 +47,12 @@ def learning_rate(data: ReportData) -> Finding:
                        sentences=(why,), rows=tuple(rows))  # fmt: skip
     peaks = {method: _peak(rows, method) for method in TRAINED}
     found = {method: peak for method, peak in peaks.items() if peak is not None}
-    ratio = _ratio(found)
-    verdict = ", ".join(f"{METHOD_WORDS[method]} {rate(peak['learning_rate'])}" for method, peak in found.items())
+    compared = {method for method in found if len(_rates(rows, method)) > 1}
+    ratio = _ratio(found) if len(compared) == 2 else None
+    verdict = ", ".join(
+        f"{METHOD_WORDS[method]} {rate(peak['learning_rate'])}{'' if method in compared else ' (the only one)'}"
+        for method, peak in found.items()
+    )
     numbers = [
         Number(name=f"best {METHOD_WORDS[method]} learning rate", value=peak["learning_rate"], unit="rate")
         for method, peak in found.items()
@@ -59,8 +63,8 @@ def learning_rate(data: ReportData) -> Finding:
         number=3,
         key=key,
         question=question,
-        verdict=f"Best: {verdict}",
-        tone="answer" if any(len(_rates(rows, method)) > 1 for method in found) else "unsure",
+        verdict=f"Best: {verdict}" if compared else f"Not compared: {verdict}",
+        tone="answer" if compared else "unsure",
         sentences=(
             *(_zones(data, grid, method) for method in found),
             *(
@@ -68,6 +72,7 @@ def learning_rate(data: ReportData) -> Finding:
                 if ratio
                 else ()
             ),
+            *(() if compared else ("Give several rates, such as LRS=3e-4,1e-3,3e-3, to see where training works.",)),
             *_edges(rows, found),
         ),
         numbers=tuple(numbers),

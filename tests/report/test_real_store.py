@@ -61,7 +61,7 @@ def test_an_earlier_sweep_beside_it_is_named(tmp_path: Path) -> None:
     make_sweep(tmp_path / "first")
     make_sweep(tmp_path / "second")
     text = write_report(tmp_path / "second").with_name("report.md").read_text(encoding="utf-8")
-    assert "None of the others is clearly ahead" in text
+    assert "Cannot be told apart from 1 earlier sweep" in text
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path) -> None:

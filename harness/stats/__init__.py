@@ -38,7 +38,8 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | cohen_kappa(a, b) | Kappa with interval | Cohen 1960; Fleiss et al. 1969 |
 | clustered_cohen_kappa(a, b, clusters) | Kappa, interval widened by the design effect | Rao, Scott 1992 |
 | fleiss_kappa(ratings) | Kappa with jackknife interval | Fleiss 1971 |
-| prediction_powered_mean(labels, judged_labelled, judged_unlabelled) | corrected mean | Angelopoulos et al. 2023 |
+| prediction_powered_mean(labels, judged_labelled, judged_unlabelled) | corrected mean | Angelopoulos et al. 2023, PPI++ |
+| prediction_powered_mean(..., power_tuning=False) | plain PPI | Angelopoulos et al. 2023 |
 | ungraded_share(scores) | share of None and NaN | |
 """
 

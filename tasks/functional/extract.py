@@ -35,7 +35,7 @@ _THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
 _THINK_TAG = re.compile(r"<(/?)(?:think|thinking|thought|reasoning|scratchpad)>", re.I)
 _HEAD = re.compile(rf"(?<!\w){NAME.pattern}[^\S\n]*\(")
 _SLOT_HEAD = re.compile(rf"(?<!\w){NAME.pattern}\s*\[")
-_GOES_ON = re.compile(rf"\s*,?\s*{NAME.pattern}\s*\[")
+_GOES_ON = re.compile(rf"\s*(?:,\s*)?{NAME.pattern}\s*\[")
 
 
 _NEW_ITEM = re.compile(

@@ -100,3 +100,14 @@ def matrix_sum(terms: list[Value]) -> Value:
         raise UnreadableError("a sum of matrices of different shapes")
     ((height, width),) = shapes
     return Matrix(tuple(tuple(Sum(tuple(m.rows[r][c] for m in matrices)) for c in range(width)) for r in range(height)))
+
+
+def matrix_from_rows(value: Value) -> Matrix | None:
+    """[[1, 2], [3, 4]] as a matrix."""
+    if not (isinstance(value, Bracketed) and value.opening == "[" and value.closing == "]"):
+        return None
+    rows = [item for item in value.items if isinstance(item, Bracketed) and (item.opening, item.closing) == ("[", "]")]
+    numbers = all(is_expression(cell) for row in rows for cell in row.items)
+    if len(rows) != len(value.items) or not numbers or len({len(row.items) for row in rows}) != 1:
+        return None
+    return Matrix(tuple(row.items for row in rows))  # type: ignore[misc]

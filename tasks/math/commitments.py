@@ -27,8 +27,10 @@ from tasks.math.phrases import (
 
 Rule = Literal["boxed", "hash", "tag", "phrase", "bare", "last_sentence", "none"]
 MAX_ANSWER = 2000
+MAX_PHRASES = 2000
 _NEXT_LINE = re.compile(r"\s*(?:\\\[|\$\$)?\s*([^\n]{1,600})")
 _IF_BEFORE = re.compile(r"\bif\b[^.!?\n]*$", re.I)
+_BASE_BEHIND = re.compile(r"_(?:\d|\{\d{1,2}\})")  # \\boxed{111}_3
 _UNBRACED_BOX = re.compile(r"[^\s$]{1,100}")
 _LAYOUT = re.compile(r"[\s$]|\\(?:text|quad|qquad|,|;)|[{}]")
 _ASSIGNED = re.compile(r"^(?:\\\)|\\\]|[a-z]=)+|(?:\\\(|\\\[|[a-z]=)+$")
@@ -73,7 +75,10 @@ def commitments(body: str) -> list[Candidate]:
 
 def _phrases(body: str) -> list[Candidate]:
     found: list[Candidate] = []
-    for match in PHRASE.finditer(body):
+    matches = list(PHRASE.finditer(body))
+    if len(matches) > MAX_PHRASES:  # a looping reply: its first and its last ones decide
+        matches = [*matches[: MAX_PHRASES // 2], *matches[-MAX_PHRASES // 2 :]]
+    for match in matches:
         group = "body" if match["body"] is not None else "next"
         said = match[group]
         if "\\boxed" in said or "\\fbox" in said:
@@ -124,7 +129,8 @@ def boxes(body: str) -> list[Candidate]:
             found.append(Candidate(match.start(), len(body), "boxed", "", complete=False))
             break
         position = close
-        found.append(Candidate(match.start(), close + 1, "boxed", body[start + 1 : close]))
+        base = _BASE_BEHIND.match(body, close + 1)
+        found.append(Candidate(match.start(), close + 1, "boxed", body[start + 1 : close] + (base[0] if base else "")))
     return _joined(body, found)
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from tasks.math import symbolic
 from tasks.math.algebra import Algebra, TooLargeError, UndefinedError, atoms, is_independent
+from tasks.math.build import matrix_from_rows
 from tasks.math.numeric import differ, is_huge, real_value
 from tasks.math.regions import FLIPPED, proportion, side_gap, solved_region, without_bars
 from tasks.math.signs import expanded, letters
@@ -67,6 +68,8 @@ def compare(gold: Value, prediction: Value) -> Verdict:
     """The verdict on one pair of values. Not symmetric: see the inequality rule."""
     if gold == prediction:
         return EQUAL
+    if isinstance(gold, Collection) and len(gold.items) == 1 and isinstance(prediction, Relation | Chain):
+        gold = gold.items[0] if isinstance(gold.items[0], Relation | Chain) else gold  # {x | x > 5} says x > 5
     gold, prediction = _described(expanded(gold)), _described(expanded(prediction))
     if isinstance(gold, Text) or isinstance(prediction, Text):
         return _compare_text(gold, prediction)
@@ -278,7 +281,7 @@ def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
             return _different("a matrix of another shape", wrong_type=True)
         return _in_order(itertools.chain(*gold.rows), itertools.chain(*prediction.rows))
     matrix, other = (gold, prediction) if isinstance(gold, Matrix) else (prediction, gold)
-    rows = _rows(other)
+    rows = matrix_from_rows(other)
     if rows is not None:
         return _compare_matrices(*((matrix, rows) if matrix is gold else (rows, matrix)))
     column = isinstance(matrix, Matrix) and all(len(row) == 1 for row in matrix.rows)
@@ -290,17 +293,6 @@ def _compare_matrices(gold: Value, prediction: Value) -> Verdict:
         pairs = (cells, other.items) if matrix is gold else (other.items, cells)
         return _in_order(*pairs)
     return _wrong_type(gold, prediction)
-
-
-def _rows(value: Value) -> Matrix | None:
-    """[[1, 2], [3, 4]] as a matrix."""
-    if not (isinstance(value, Bracketed) and value.opening == "[" and value.closing == "]"):
-        return None
-    rows = [item for item in value.items if isinstance(item, Bracketed) and (item.opening, item.closing) == ("[", "]")]
-    numbers = all(is_expression(cell) for row in rows for cell in row.items)
-    if len(rows) != len(value.items) or not numbers or len({len(row.items) for row in rows}) != 1:
-        return None
-    return Matrix(tuple(row.items for row in rows))  # type: ignore[misc]
 
 
 def _twelve_hours(time: Ratio, other: Ratio) -> Ratio:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from tasks.math.commitments import MAX_ANSWER, Candidate, boxes, commitments
 from tasks.math.last_sentence import Extraction, Reason, last_value, nothing
 from tasks.math.phrases import (
+    ASIDE,
     CALCULATOR,
     CASES,
     INSTEAD,
@@ -30,6 +31,7 @@ from tasks.math.trim import clause, is_cut, is_weakened, says_something, trimmed
 
 MAX_TEXT = 2_000_000
 MAX_CANDIDATES = 50  # a looping reply commits thousands of times; the last ones decide
+_GAP = re.compile(r"[^\S\n]{100,}")  # no sentence goes on behind one; patterns meet no long run of blanks
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", re.I)
 
 
@@ -43,6 +45,7 @@ def extract(text: str) -> Extraction:
     if offset == 0:  # nothing follows the think block: what it holds is all there is
         for tag in (THINK_START, THINK_END):
             body = tag.sub(lambda mark: " " * len(mark[0]), body)
+    body = _GAP.sub(lambda gap: "\n" * len(gap[0]), body)
     stop = STOP.search(body, 1)
     if stop is not None and body[: stop.start()].strip():
         body = body[: stop.start()]
@@ -98,6 +101,9 @@ def _verdict(body: str, candidates: list[Candidate]) -> Extraction | None:
 def _said(body: str, candidate: Candidate) -> Extraction | None:
     """What one commitment says; None when it says nothing ("the answer is correct")."""
     text, start, end = candidate.text, candidate.start, candidate.end
+    aside = ASIDE.match(text) if candidate.rule == "hash" else None
+    if aside:
+        text = aside[1] or aside[2]
     if candidate.rule == "phrase":
         text = clause(text)
         end = start + len(text)

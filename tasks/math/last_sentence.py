@@ -12,17 +12,22 @@ from typing import Literal
 
 from tasks.math.commitments import MAX_ANSWER, Rule
 from tasks.math.phrases import (
+    ASIDE,
     ASIDE_SENTENCE,
     BROKEN_OFF,
     CHECK,
     CHECKED,
+    CONCLUSION,
+    CONTRAST,
     COPULA,
+    DISPLAY,
     EMPHASIS,
     FORMULA_ASIDE,
     GIVEN_REASON,
     HEDGE,
     HEDGE_BEHIND,
     INLINE,
+    LEADING_REASON,
     LEADING_VALUE,
     LIST_TAIL,
     NEGATION,
@@ -90,12 +95,20 @@ def last_value(body: str, *, allow_bare: bool) -> Extraction:
     return _from_sentences(EMPHASIS.sub(lambda mark: " " * len(mark[0]), body))
 
 
+def _in_one_line(display: re.Match[str]) -> str:
+    """$$ ... $$ or \\[ ... \\] of several lines as one of the same length; lines of an alignment are sentences of their own."""
+    inner = display[1] or display[2]
+    return display[0] if "\\begin{a" in inner else f"\\[{inner}\\]".replace("\n", " ")
+
+
 def _bare(stripped: str, span: Span) -> Extraction:
     text = trimmed(stripped)
     if not text:
         return nothing("no_answer")
     if is_weakened(text):
         return Extraction(text, *span, "bare", "hedge")
+    aside, contrast = ASIDE.match(text), CONTRAST.search(text)
+    text = aside[1] if aside and aside[1] else text[: contrast.start()] if contrast and contrast.start() else text
     if NEGATION.match(text):
         return Extraction(text, *span, "bare", "negation")
     if is_cut(text):
@@ -121,7 +134,7 @@ def _is_prose(text: str) -> bool:
 
 def _from_sentences(body: str) -> Extraction:
     base = max(0, len(body) - 50_000)
-    tail = body[base:]
+    tail = DISPLAY.sub(_in_one_line, body[base:])
     spans: list[Span] = []
     position = 0
     for match in SENTENCE_END.finditer(tail):
@@ -136,6 +149,7 @@ def _from_sentences(body: str) -> Extraction:
     if cut_off:
         return nothing("truncated_answer")
     spans = [(a, b) for a, b in spans if not tail[a:b].rstrip().endswith("?") and not _is_the_task(tail[a:b])]
+    spans = [(a + reason.end() if (reason := LEADING_REASON.match(tail[a:b])) else a, b) for a, b in spans]
     told = [(a, b) for a, b in spans if not (CHECKED.search(tail[a:b]) or ASIDE_SENTENCE.match(tail[a:b]))] or spans
     for value_of, places in ((_value_span, told), (_word_span, spans)):
         for start, end in reversed(places):
@@ -202,6 +216,13 @@ def _value_span(sentence: str) -> Span | None:
     """The span of the value a sentence ends up with: its last formula, else what follows "=", else a number."""
     if not _has_value(sentence):
         return None
+    contrast = CONTRAST.search(sentence)
+    if contrast and _has_value(sentence[: contrast.start()]):
+        sentence = sentence[: contrast.start()]
+    for conclusion in reversed(list(CONCLUSION.finditer(sentence))):
+        if _has_value(sentence[conclusion.end() :]):
+            span = _value_span(sentence[conclusion.end() :])
+            return None if span is None else (conclusion.end() + span[0], conclusion.end() + span[1])
     formulas = _formulas(sentence)
     told = [m for m in formulas if not FORMULA_ASIDE.search(sentence[max(0, m.start() - 40) : m.start()])]
     if formulas and not told and re.search(r"\d", sentence[: formulas[0].start()]):

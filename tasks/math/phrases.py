@@ -96,11 +96,11 @@ CHECKING = re.compile(
 SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s+(?=[A-Z\"'$\\(*#])|$)|\n+")
 CLAUSE = re.compile(
     r"(?:(?<!\\)[.!?](?=\s|$|\*|\")|,\s+(?=(?:because|since|as|so|which|where|and\s+(?:so|thus|therefore|the|we|she|he|it|they)|but|not|when|if|then|making|meaning|giving|i\.e|that\s+is|namely|in\s+other\s+words)\b)"
-    r"|\s[-–—]\s+(?=(?!sin|cos|tan|log|ln|sqrt|exp|pi)[a-z]{2,}\s)|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s|\s+(?:and|but)\s+(?=not\b)|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
+    r"|\s[-–—]\s+(?=(?!sin|cos|tan|log|ln|sqrt|exp|pi)[a-z]{2,}\s)|\s\((?=(?:that|which|i\.e|since|because|see|check|from)\b)|(?<=\d):\s+(?=[a-z]|\d[^,\n]{0,30}\s[a-z]{2,})|;\s+(?=[A-Za-z]{2})|\s+(?:and|but)\s+(?=not\b)|\s+(?=because\b|since\b|which\b|when\s|where\s|so\s+that\b|as\s+(?:required|desired|shown|we)|after\s|per\s+the\b|if\s)|\\\]|\s#{2,})",
     re.I,
 )
 VALUE = re.compile(
-    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?::\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
+    r"(?<![\w.])-?\s?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:_\{?\d{1,2}\}?|:\d\d(?!\d)(?:\s*[ap]\.?m\b\.?)?|\s+\d+/\d+|\s*/\s*\d+(?:\.\d+)?)?%?",
     re.I,
 )
 INSTEAD = re.compile(
@@ -124,8 +124,12 @@ LEAD_IN = re.compile(
     r"(?:(?:\\text\s*\{\s*)?(?:(?:the|my|our)\s+)?(?:(?:final|correct)\s+)?answer(?:\s+is\b\s*:?|\s*:)[\s}]*)?",
     re.I,
 )
+# What follows a value by the way: "12 (3 each)", "72 cans in 3 boxes"; not the product "2 (x + 1)", nor "5 (base 8)".
 ASIDE = re.compile(
-    r"^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3})\s+[(\[](?!\s*(?:(?:in\s+)?(?:base|mod)|or|to|and)\b)", re.I
+    r"^([\s*:]*-?\$?-?\d[\d.,]*(?:/\d+)?%?(?:\s+[A-Za-z]+){0,3})\s+[(\[](?!\s*(?:(?:(?:in\s+)?(?:base|mod)|or|to|and|sin|cos|tan|log|ln"
+    r"|sqrt|pi)\b|\\|\d*[a-z](?![A-Za-z.]|\s+[a-z]{2})))"
+    r"|^([\s*:]*-?\$?-?\d[\d.,]*%?(?:\s+[A-Za-z]+){1,3}?)\s+(?:in|for|from|after|at|on|with|out\s+of)\s+(?=[^\n=\d]{0,100}\d[^\n=]{0,200}$)",
+    re.I,
 )
 EMPHASIS = re.compile(r"(?<![\w*)}])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w*({\\])")  # **18**, and not x**2
 COPULA = re.compile(
@@ -138,6 +142,7 @@ CHECKED = re.compile(
     re.I,
 )
 # A sentence in brackets is told by the way; one that says what is asked for says no value.
+DISPLAY = re.compile(r"\$\$([^$]{1,600})\$\$|\\\[((?:(?!\\\]).){1,600})\\\]", re.S)
 ASIDE_SENTENCE = re.compile(r"^\W*\([A-Z][^\n]*\.\)\s*$")
 TASK_SENTENCE = re.compile(
     r"^\W*(?:(?:now|so|first|here|next|then),?\s+)?(?:we|i|you)(?:'re|\s+are)?\s+(?:\w+\s+)?(?:need|want|have|asked|trying|going)\s+"
@@ -162,10 +167,13 @@ LIST_TAIL = re.compile(
     re.I,
 )
 GIVEN_REASON = re.compile(r"(?<=\S)(?:,?\s+(?:because|since)|,\s+having)\s", re.I)
+LEADING_REASON = re.compile(r"^\W*(?:since|because|as|given\s+that)\s[^,\n]{1,200},\s+", re.I)
+CONTRAST = re.compile(r",?\s+(?:rather\s+than|instead\s+of|as\s+opposed\s+to)\b|,\s+(?:and\s+)?not\b", re.I)
+CONCLUSION = re.compile(r"[,;]\s+(?:and\s+)?(?:so|thus|therefore|hence)\b(?!\s+that\b),?", re.I)
 SOLVED_FOR = re.compile(r"(-?\$?[\d.,]*\d)\s*=\s*[A-Za-z]\W*$")  # "7 = x"
 PREPOSITION = re.compile(
-    r"\b(?:over|after|before|within|during|every|per|than|(?<!result )(?<!results )(?<!resulting )in)\s+"
-    r"(?:the\s+|these\s+|those\s+)?\$?$",
+    r"\b(?:over|after|before|within|during|every|per|than|(?<!result )(?<!results )(?<!resulting )in|(?<=boxes )of)\s+"
+    r"(?:the\s+|these\s+|those\s+|an?\s+)?\$?$",
     re.I,
 )
 RANGE_BEFORE = re.compile(
@@ -175,7 +183,7 @@ RANGE_BEFORE = re.compile(
 VERB = re.compile(
     r"\b(?:is|are|was|were|equals|(?<!in )totals?|totall?ing|mak(?:es?|ing)|leaving|giving|ends?\s+up\s+with|"
     r"earns?|needs?|costs?|pays?|has|have|gets?|takes?|took|spends?|leaves|"
-    r"left\s+with|total\s+of|be|spent|made|paid|ran|ate|sold|bought|[a-z]{3,}ed(?!\s+by))"
+    r"left\s+with|total\s+of|c[ao]mes?\s+to|be|spent|made|paid|ran|ate|sold|bought|[a-z]{3,}ed(?!\s+by))"
     r"\s+(?:\w+\s+){0,3}?(?=-?\$?\d)",
     re.I,
 )

@@ -35,6 +35,7 @@ _CURRENCY_CODE = re.compile(
 _WORD_SIGN = re.compile(r"^(?:negative|minus)\s+(?=[\d.$\\])", re.I)
 _AND_A_PART = re.compile(r"^(\d{1,9})\s+and\s+(?:a|one)\s+(half|third|quarter|fourth|fifth)\b", re.I)
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5}
+_BASE_TWICE = re.compile(r"(?<=\d)(_\{?\d{1,2}\}?)\$?\s*\((?:in\s+)?base[\s-]*\w+\)$", re.I)  # 111_3 (base three)
 _TEXT_DIGITS = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{\s*([0-9A-Za-z]+)\s*\}(?=\s*_)")
 _TEXT_LETTERS = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{((?:\s*[A-Za-z]\s*,){1,20}\s*[A-Za-z]\s*)\}$")
 _ALL_TEXT = re.compile(r"^\\(?:text|mbox|mathrm|textbf)\s*\{([^{}]*)\}$")
@@ -102,6 +103,7 @@ def _worded(text: str) -> Value:
 def _spelled(text: str) -> str:
     """`text` with a sign in words as a sign, "2 and a half" as 2 1/2, and no currency code in front of its number."""
     text = _CURRENCY_CODE.sub("", text, count=1)
+    text = _BASE_TWICE.sub(r"\1", text)
     text = _TEXT_LETTERS.sub(r"\1", _TEXT_DIGITS.sub(r"\1", text))
     text = _WORD_SIGN.sub("-", text, count=1)
     text = _NAMED_BASE.sub(lambda found: f" in base {_BASES_BY_NAME[found[1].lower()]}", text)

@@ -50,7 +50,7 @@ _SECOND_CHOICE = re.compile(
 )  # "(A) and (B)", "(A) or 5"
 _OR = re.compile(r"\b(?:or|to)\b")
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer|i\s+choose|i\s+pick)\s+)?\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*",
+    r"(?:(?:the|correct|option|choice|answer|letter|i\s+choose|i\s+pick)\s+){0,4}\(?\s*([A-Za-z])\s*\)?\.?|\(([A-Za-z])\)[\s.:].*|([A-Za-z])[).:]\s.*",
     re.I | re.S,
 )
 

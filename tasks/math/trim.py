@@ -52,7 +52,7 @@ def clause(text: str) -> str:
         return text[: len(text) - len(inner) + math.end()]
     aside = ASIDE.match(text)
     if aside:
-        return aside[1]
+        return aside[1] or aside[2]
     for match in CLAUSE.finditer(text):
         if text[: match.start()].strip(" *:$"):
             return text[: match.start()]

@@ -97,6 +97,7 @@ HOSTILE = {
     "balanced walls": "[" * 100_000 + "]" * 100_000,
     "many slots": "a(" + "b[c]," * 100_000 + ")",
     "one word": "A" * 1_000_000,
+    "line breaks behind it": "inform(name[A])" + "\n" * 1_000_000,
     "surrogates": "a(b[\ud800\udfff])" * 1000,
 }
 

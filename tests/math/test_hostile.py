@@ -68,6 +68,8 @@ HOSTILE = (
     "\n" * 500_000,
     "answer" * 50_000,
     "answer: " * 50_000,
+    "So the value is 5 " + " " * 200_000 + "7.",
+    "So the value is 5 " + "<think>" * 20_000 + "7.",
 )
 
 

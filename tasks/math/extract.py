@@ -30,6 +30,7 @@ from tasks.math.phrases import (
 from tasks.math.trim import clause, is_cut, is_weakened, says_something, trimmed
 
 MAX_TEXT = 2_000_000
+MAX_BODY = 500_000  # without the think block; about 130,000 tokens
 MAX_CANDIDATES = 50  # a looping reply commits thousands of times; the last ones decide
 _GAP = re.compile(r"[^\S\n]{100,}")  # no sentence goes on behind one; patterns meet no long run of blanks
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", re.I)
@@ -40,6 +41,8 @@ def extract(text: str) -> Extraction:
     if len(text) > MAX_TEXT:
         return nothing("too_long")
     offset = _after_thinking(text)
+    if len(text) - offset > MAX_BODY:
+        return nothing("too_long")
     body = CALCULATOR.sub(lambda mark: " " * len(mark[0]), text[offset:])
     unfinished = THINK_START.search(text) is not None and THINK_END.search(text) is None
     if offset == 0:  # nothing follows the think block: what it holds is all there is

@@ -69,8 +69,9 @@ def commitments(body: str) -> list[Candidate]:
             outside.append(phrase)
     found = sorted(found + outside, key=lambda candidate: candidate.start)
     found = [candidate for candidate in found if not candidate.conditional]
-    kept = [c for c in found if c.rule != "boxed" or not _NEGATED.search(body[max(0, c.start - 24) : c.start])]
-    return _before_new_question(body, kept or found)
+    denied = [c.rule == "boxed" and _NEGATED.search(body[max(0, c.start - 24) : c.start]) is not None for c in found]
+    found = [replace(c, text=f"not {c.text}") if no else c for c, no in zip(found, denied, strict=True)]
+    return _before_new_question(body, found)
 
 
 def _phrases(body: str) -> list[Candidate]:

@@ -33,6 +33,12 @@ MAX_TEXT = 2_000_000
 MAX_BODY = 500_000  # without the think block; about 130,000 tokens
 MAX_CANDIDATES = 50  # a looping reply commits thousands of times; the last ones decide
 _GAP = re.compile(r"[^\S\n]{100,}")  # no sentence goes on behind one; patterns meet no long run of blanks
+# "is at least \\boxed{5}"; a solution may end "so we need at least \\boxed{5}".
+_WEAKENED_BOX = re.compile(
+    r"\b(?:is|are)\s+(?:at\s+(?:least|most)|(?:more|less|fewer|greater|smaller|larger)\s+than|between|either|maybe|perhaps|possibly)"
+    r"\s*(?:\$|\\\(|\\\[)*\s*$",
+    re.I,
+)
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|not\s+sure(?:\s+if)?)\s*$", re.I)
 
 
@@ -127,11 +133,8 @@ def _said(body: str, candidate: Candidate) -> Extraction | None:
     if len(text) > MAX_ANSWER:
         return Extraction("", start, end, candidate.rule, "too_long")
     sentence = SENTENCE_END.split(candidate.text, maxsplit=1)[0] if candidate.rule == "phrase" else text
-    if (
-        is_weakened(text)
-        or CASES.search(sentence)
-        or _UNSURE.search(body[max(0, candidate.start - 40) : candidate.start])
-    ):
+    before = body[max(0, candidate.start - 40) : candidate.start]
+    if is_weakened(text) or CASES.search(sentence) or _UNSURE.search(before) or _WEAKENED_BOX.search(before):
         return Extraction(text, start, end, candidate.rule, "hedge")
     if is_cut(text):
         return Extraction("", start, end, candidate.rule, "truncated_answer")

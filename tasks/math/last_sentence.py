@@ -20,6 +20,7 @@ from tasks.math.phrases import (
     CONCLUSION,
     CONTRAST,
     COPULA,
+    COUNTED,
     DISPLAY,
     EMPHASIS,
     FORMULA_ASIDE,
@@ -60,6 +61,7 @@ _OPERATOR_END = re.compile(r"[=+*/-]\s*$")
 _A_OR_B = re.compile(r"\d\s+or\s+\$?\d")
 _BETWEEN_FORMULAS = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
 _BETWEEN_NUMBERS = re.compile(r",\s*|,?\s*\b(?:and|or)\s*")
+_THAT_IS = re.compile(r",?\s+i\.e\.")
 _MONEY = re.compile(r"\s*\d[\d.,]*\s+[a-z]{2,}")
 _PART_OF = re.compile(r"\b(?:out\s+of|of\s+the)\s+\$?$", re.I)
 
@@ -107,7 +109,7 @@ def _bare(stripped: str, span: Span) -> Extraction:
         return nothing("no_answer")
     if is_weakened(text):
         return Extraction(text, *span, "bare", "hedge")
-    aside, contrast = ASIDE.match(text), CONTRAST.search(text)
+    aside, contrast = ASIDE.match(text), CONTRAST.search(text) or _THAT_IS.search(text)
     text = aside[1] if aside and aside[1] else text[: contrast.start()] if contrast and contrast.start() else text
     if NEGATION.match(text):
         return Extraction(text, *span, "bare", "negation")
@@ -223,8 +225,11 @@ def _value_span(sentence: str) -> Span | None:
         if _has_value(sentence[conclusion.end() :]):
             span = _value_span(sentence[conclusion.end() :])
             return None if span is None else (conclusion.end() + span[0], conclusion.end() + span[1])
+    counted = COUNTED.search(sentence)
+    if counted:
+        return counted.span(1)
     formulas = _formulas(sentence)
-    told = [m for m in formulas if not FORMULA_ASIDE.search(sentence[max(0, m.start() - 40) : m.start()])]
+    told = _told(sentence, formulas)
     if formulas and not told and re.search(r"\d", sentence[: formulas[0].start()]):
         sentence = sentence[: formulas[0].start()]  # "the maximum is 6, attained at $x = 2$"
     elif formulas:
@@ -254,6 +259,21 @@ def _formulas(sentence: str) -> list[re.Match[str]]:
         and not _MONEY.match(m[1] or "")
         and not re.search(r"[=+*/-]$", m[1] or "")
     ]
+
+
+def _told(sentence: str, formulas: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The formulas that are not told by the way ("at $x = 2$"), nor joined to one that is ("at $x = 2$ and $x = 3$")."""
+    told: list[re.Match[str]] = []
+    aside, end = False, 0
+    for formula in formulas:
+        joined = _BETWEEN_FORMULAS.fullmatch(sentence[end : formula.start()]) is not None
+        aside = (joined and aside) or FORMULA_ASIDE.search(
+            sentence[max(0, formula.start() - 40) : formula.start()]
+        ) is not None
+        end = formula.end()
+        if not aside:
+            told.append(formula)
+    return told
 
 
 def _formula_span(sentence: str, chosen: list[re.Match[str]]) -> Span:

@@ -50,7 +50,7 @@ DENIED = re.compile(
     re.I,
 )
 # Two answers, each under its condition.
-CASES = re.compile(r"\botherwise\b|\bif\b[^\n]{1,120}?\b(?:and|or|but)\b[^\n]{1,60}?\bif\b", re.I)
+CASES = re.compile(r"\botherwise\b|\bif\b[^\n]{1,120}?(?:\b(?:and|or|but)\b|;)[^\n]{1,60}?\bif\b", re.I)
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 HEDGE = re.compile(
     r"(?<!\\)\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
@@ -168,7 +168,13 @@ LIST_TAIL = re.compile(
 )
 GIVEN_REASON = re.compile(r"(?<=\S)(?:,?\s+(?:because|since)|,\s+having)\s", re.I)
 LEADING_REASON = re.compile(r"^\W*(?:since|because|as|given\s+that)\s[^,\n]{1,200},\s+", re.I)
-CONTRAST = re.compile(r",?\s+(?:rather\s+than|instead\s+of|as\s+opposed\s+to)\b|,\s+(?:and\s+)?not\b", re.I)
+CONTRAST = re.compile(
+    r",?\s+(?:rather\s+than|instead\s+of|as\s+opposed\s+to)\b|,\s+(?:and\s+)?not\b"
+    r"|\s+(?:occurs?|(?:is\s+)?(?:attained|achieved|reached))\s+(?:at|when|for)\b|;\s+(?:\w+\s+){0,2}check\b",
+    re.I,
+)
+# "There are 9 such integers: 1, 2, 4, ..."
+COUNTED = re.compile(r"\bthere\s+(?:are|is|were)\s+(?:[a-z]+\s+){0,3}?\$?(\d{1,9})\$?\s[^:$\n]{1,80}:\s", re.I)
 CONCLUSION = re.compile(r"[,;]\s+(?:and\s+)?(?:so|thus|therefore|hence)\b(?!\s+that\b),?", re.I)
 SOLVED_FOR = re.compile(r"(-?\$?[\d.,]*\d)\s*=\s*[A-Za-z]\W*$")  # "7 = x"
 PREPOSITION = re.compile(

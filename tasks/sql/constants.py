@@ -95,6 +95,13 @@ def _like_regex(pattern: str) -> str:
     return "".join(signs.get(letter, re.escape(letter)) for letter in pattern)
 
 
+def around_argument(text: str) -> tuple[list[Constant], list[Constant]]:
+    """(texts that hold an argument of a text function in several places, texts that hold it at an end or not at all)."""
+    if not 0 < len(text) <= 40:
+        return [], []
+    return [f"amber{text}birch", f"fjord{text}elm{text}oak"], [f"{text}cedar", f"delta{text}", "grove"]
+
+
 def is_date(text: str) -> bool:
     try:
         date.fromisoformat(text)
@@ -114,7 +121,7 @@ def around_computed(value: Constant, side: exp.Expr) -> tuple[list[Constant], li
             month = max(1, min(12, int(text)))
             return [f"2014-{month:02d}-{month:02d}"], [f"2014-{month % 12 + 1:02d}-{month % 28 + 1:02d}"]
         return _around_text(text, exp.EQ())
-    if "length" in kind and isinstance(value, int) and 0 <= value <= 60:
+    if "length" in kind and isinstance(value, int) and 0 <= value <= 600:
         return ["w" * value, "w" * (value + 1)], ["w" * max(0, value - 1)]
     if isinstance(value, int | float):
         return [value, value / 2 if value % 2 else value // 2], [value + 1, value - 1]
@@ -161,3 +168,21 @@ def _like_text(value: Constant, model: str) -> Constant:
     if isinstance(value, float) and "." in model:
         return f"{value:.{len(model.split('.')[1])}f}"
     return str(value)
+
+
+def literal_of(node: exp.Expr) -> Constant | None:
+    """The value of a literal, of its negative or of a cast of it; None for everything else."""
+    if isinstance(node, exp.Paren | exp.Cast):
+        return literal_of(node.this)
+    if isinstance(node, exp.Neg):
+        inner = literal_of(node.this)
+        return -inner if isinstance(inner, int | float) else None
+    if not isinstance(node, exp.Literal):
+        return None
+    if node.is_string:
+        return str(node.this)
+    text = str(node.this)
+    try:
+        return int(text) if re.fullmatch(r"\d{1,18}", text) else float(text)
+    except (ValueError, OverflowError):
+        return None

@@ -20,10 +20,11 @@ from tasks.sql.compare import UndecidableError
 from tasks.sql.duck import DuckDatabase
 from tasks.sql.execute import Executor, QueryError
 from tasks.sql.facts import Facts, facts_of
-from tasks.sql.instances import GENERATOR_VERSION, Instance, built, generated, has_inferred_constraints
+from tasks.sql.instances import GENERATOR_VERSION, Instance, generated
+from tasks.sql.links import has_inferred_constraints
 from tasks.sql.mutate import MAX_MUTANTS, mutants_of
 from tasks.sql.oracle import Gold, Oracle, Tier
-from tasks.sql.schema import Schema
+from tasks.sql.schema import Schema, built
 
 DISTILLER_VERSION = "4"
 INSTANCE_BUDGET_STEPS = 400_000

@@ -7,7 +7,6 @@ and never correctness.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,13 +14,25 @@ from itertools import combinations
 
 from sqlglot import exp
 
-from tasks.sql.constants import Constant, around, around_computed, around_pattern, around_sum, dates_around
+from tasks.sql.constants import (
+    Constant,
+    around,
+    around_argument,
+    around_computed,
+    around_pattern,
+    around_sum,
+    dates_around,
+    literal_of,
+)
+from tasks.sql.names import ColumnId, Names
 from tasks.sql.schema import Schema, Table
+from tasks.sql.solve import MAX_EQUATIONS, Equation, equations_of, folded
 
-ColumnId = tuple[str, str]  # (table, column) in lower case
 _KEY_NAMES = frozenset({"id", "uid", "code", "key", "no", "number", "pk"})
 _MAX_CONSTANTS = 24
 MAX_LIMIT = 200  # a LIMIT above it is not tested: it would take too many rows
+MAX_COUNT = 200  # the same for the size of a group
+_TEXT_FUNCTIONS = ("instr", "replace", "trim", "ltrim", "rtrim", "split_part")
 
 
 @dataclass(kw_only=True)
@@ -60,6 +71,8 @@ class Facts:
     counts: list[int] = field(default_factory=list)  # sizes of groups that HAVING asks about
     limits: list[int] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
+    equations: list[Equation] = field(default_factory=list)  # computed comparisons, to be met exactly by some row
+    universal: bool = False  # the query asks for what goes with all rows of another table: few parents, many children
     whole: bool = True  # fill the tables of a small schema that no query reads as well: a prediction may read them
 
     def of(self, column: ColumnId) -> ColumnFacts:
@@ -124,7 +137,7 @@ def facts_of(schema: Schema, *trees: exp.Expr | None) -> Facts:
     facts = Facts(schema=schema)
     for tree in trees:
         if tree is not None:
-            _Reader(facts).read(tree)
+            _Reader(facts, tree).read(tree)
     _share(facts)
     return facts
 
@@ -132,22 +145,23 @@ def facts_of(schema: Schema, *trees: exp.Expr | None) -> Facts:
 class _Reader:
     """Walks one tree and writes what it finds into the facts."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, tree: exp.Expr) -> None:
         self.facts = facts
-        self.ctes: dict[str, exp.Expr] = {}
+        self.names = Names(facts.schema, tree)
 
     def read(self, tree: exp.Expr) -> None:
-        self.ctes = {cte.alias.lower(): cte.this for cte in tree.find_all(exp.CTE)}
         names = {table.name.lower() for table in tree.find_all(exp.Table)}
         self.facts.tables |= names & self.facts.schema.by_name.keys()
         for node in tree.walk():
             if isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Is | exp.NullSafeEQ):
                 self._comparison(node)
+                self._equations(node)
             elif isinstance(node, exp.Like | exp.ILike | exp.Glob):
                 self._pattern(node)
             elif isinstance(node, exp.Between):
                 for bound in (node.args["low"], node.args["high"]):
                     self._constant(node.this, bound, node)
+                self._equations(node)
             elif isinstance(node, exp.In):
                 self._membership(node)
             elif isinstance(node, exp.Sum | exp.Avg | exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
@@ -169,15 +183,35 @@ class _Reader:
             elif isinstance(node, exp.Coalesce):
                 for column in self._columns(node):
                     self.facts.of(column).null_tested = True
+            elif isinstance(node, exp.Exists):
+                self.facts.universal |= isinstance(node.parent, exp.Not) and _denies_again(node)
+            elif _reads_text(node):
+                self._argument(node)
+
+    def _equations(self, node: exp.Expr) -> None:
+        if len(self.facts.equations) < MAX_EQUATIONS:
+            self.facts.equations += [e for e in equations_of(node, self.names.resolve) if e not in self.facts.equations]
+
+    def _argument(self, node: exp.Expr) -> None:
+        """The columns of a text function hold the texts that it looks for: '@' of instr(email, '@')."""
+        texts = [str(literal.this) for literal in node.find_all(exp.Literal) if literal.is_string]
+        blank = [" "] if isinstance(node, exp.Trim) else []
+        for table, name in self._columns(node):
+            declared = self.facts.schema.by_name[table].by_name[name].declared.upper()
+            for text in [] if "DATE" in declared or "TIME" in declared else texts[:4] or blank:
+                hits, misses = around_argument(text)
+                self.facts.of((table, name)).hits += hits
+                self.facts.of((table, name)).misses += misses
 
     def _comparison(self, node: exp.Expr) -> None:
         left, right = node.this, node.expression
+        self.facts.universal |= left.find(exp.Count) is not None and right.find(exp.Count) is not None
         if isinstance(node, exp.Is) or isinstance(right, exp.Null):
             for column in self._columns(left):
                 self.facts.of(column).null_tested = True
             return
         if isinstance(left, exp.Column) and isinstance(right, exp.Column):
-            a, b = self.resolve(left), self.resolve(right)
+            a, b = self.names.resolve(left), self.names.resolve(right)
             if a and b and a != b:
                 (self.facts.joins if isinstance(node, exp.EQ) else self.facts.pools).append((a, b))
             elif a and isinstance(node, exp.EQ):
@@ -191,11 +225,12 @@ class _Reader:
                 self._constant(side, other, node)
 
     def _constant(self, side: exp.Expr, other: exp.Expr, node: exp.Expr) -> None:
-        value = _literal(other)
+        value = literal_of(other)
+        value = folded(other) if value is None else value
         if value is None:
             return
         if side.find(exp.Count) is not None:
-            self.facts.counts += [int(value)] if isinstance(value, int | float) and 0 <= value <= 55 else []
+            self.facts.counts += [int(value)] if isinstance(value, int | float) and 0 <= value <= MAX_COUNT else []
             return
         for column in self._columns(side):
             facts = self.facts.of(column)
@@ -213,7 +248,7 @@ class _Reader:
             facts.misses += misses
 
     def _pattern(self, node: exp.Expr) -> None:
-        value = _literal(node.expression)
+        value = literal_of(node.expression)
         if isinstance(value, str):
             for column in self._columns(node.this):
                 facts = self.facts.of(column)
@@ -228,8 +263,8 @@ class _Reader:
         select = query.find(exp.Select) if query is not None else None
         if select is not None and select.expressions and isinstance(node.this, exp.Column):
             inner = select.expressions[0].unalias()
-            a = self.resolve(node.this)
-            b = self.resolve(inner) if isinstance(inner, exp.Column) else None
+            a = self.names.resolve(node.this)
+            b = self.names.resolve(inner) if isinstance(inner, exp.Column) else None
             if a and b and a != b:
                 self.facts.joins.append((a, b))
             elif a and b:
@@ -266,42 +301,9 @@ class _Reader:
 
     def _columns(self, node: exp.Expr) -> Iterator[ColumnId]:
         for column in node.find_all(exp.Column):
-            found = self.resolve(column)
+            found = self.names.resolve(column)
             if found is not None:
                 yield found
-
-    def resolve(self, column: exp.Column, depth: int = 0) -> ColumnId | None:
-        """The base table's column that `column` names, through derived tables; None when it has none."""
-        select = column.find_ancestor(exp.Select)
-        while select is not None and depth < 8:
-            for source in _sources(select):
-                if column.table and source.alias_or_name.lower() != column.table.lower():
-                    continue
-                found = self._in_source(source, column.name.lower(), depth)
-                if found is not None:
-                    return found
-            select = select.find_ancestor(exp.Select)
-            depth += 1
-        return None
-
-    def _in_source(self, source: exp.Expr, name: str, depth: int) -> ColumnId | None:
-        inner: exp.Expr | None = source.this if isinstance(source, exp.Subquery) else None
-        if isinstance(source, exp.Table):
-            table = self.facts.schema.by_name.get(source.name.lower())
-            if table is not None and source.name.lower() not in self.ctes:
-                return (table.name.lower(), name) if name in table.by_name else None
-            inner = self.ctes.get(source.name.lower())
-        query = inner.find(exp.Select) if inner is not None else None
-        if query is None or depth > 6:
-            return None
-        for projection in query.expressions:
-            bare = projection.unalias()
-            if projection.alias_or_name.lower() == name and isinstance(bare, exp.Column):
-                return self.resolve(bare, depth + 1)
-            if projection.is_star:
-                found = [self._in_source(s, name, depth + 1) for s in _sources(query)]
-                return next((item for item in found if item), None)
-        return None
 
 
 def _adds_up(side: exp.Expr) -> bool:
@@ -315,6 +317,17 @@ def _adds_up(side: exp.Expr) -> bool:
 def _reads_dates(side: exp.Expr) -> bool:
     name = type(side).__name__.lower()
     return "time" in name or "date" in name or (isinstance(side, exp.Anonymous) and "julian" in str(side.this).lower())
+
+
+def _reads_text(node: exp.Expr) -> bool:
+    called = node.name.lower() if isinstance(node, exp.Anonymous) else ""
+    return isinstance(node, exp.StrPosition | exp.Trim | exp.Replace) or called in _TEXT_FUNCTIONS
+
+
+def _denies_again(node: exp.Expr) -> bool:
+    """Whether there is a further NOT EXISTS, NOT IN or EXCEPT below: "all" in SQL's words."""
+    inner = [found for found in node.find_all(exp.Not) if found.find(exp.Query) is not None]
+    return bool(inner) or node.find(exp.Except) is not None
 
 
 def _share(facts: Facts) -> None:
@@ -341,33 +354,8 @@ def _union(left: list[Constant], right: list[Constant]) -> list[Constant]:
     return list(dict.fromkeys([*left, *right]))[:_MAX_CONSTANTS]
 
 
-def _sources(select: exp.Select) -> Iterator[exp.Expr]:
-    first = select.args.get("from_")
-    if first is not None:
-        yield first.this
-    for join in select.args.get("joins") or []:
-        yield join.this
-
-
-def _literal(node: exp.Expr) -> Constant | None:
-    if isinstance(node, exp.Paren | exp.Cast):
-        return _literal(node.this)
-    if isinstance(node, exp.Neg):
-        inner = _literal(node.this)
-        return -inner if isinstance(inner, int | float) else None
-    if not isinstance(node, exp.Literal):
-        return None
-    if node.is_string:
-        return str(node.this)
-    text = str(node.this)
-    try:
-        return int(text) if re.fullmatch(r"\d{1,18}", text) else float(text)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _whole(node: exp.Expr | None) -> list[int]:
-    value = _literal(node) if node is not None else None
+    value = literal_of(node) if node is not None else None
     return [value] if isinstance(value, int) and 0 <= value <= MAX_LIMIT else []
 
 

@@ -8,20 +8,19 @@ now and then.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
-from tasks.sql.execute import Database, Row, memory_database
-from tasks.sql.facts import MAX_LIMIT, ColumnFacts, ColumnId, Facts, referenced_tables
+from tasks.sql.facts import MAX_COUNT, MAX_LIMIT, ColumnFacts, ColumnId, Facts
+from tasks.sql.links import Link, key_positions, links_of, parents_first
 from tasks.sql.oracle import Tier
-from tasks.sql.schema import Schema, Table, quoted
+from tasks.sql.schema import Table
+from tasks.sql.solve import Equation, solved
 from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, slot_of
 
-GENERATOR_VERSION = "5"
+GENERATOR_VERSION = "6"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
@@ -37,13 +36,14 @@ STYLES = (
 _NULL_RATE = {"main": 0.0, "loose": 0.0, "adversarial": 0.3, "data": 0.0}
 _TESTED_NULL_RATE = 0.35  # of columns that the query asks IS NULL about: there NULL is the question, not a corner case
 _TRIES = 12
-_REFUSALS = (sqlite3.Error, OverflowError, UnicodeError, ValueError)  # of a row, by the constants of a hostile query
-_MAX_ROWS = 180
+_MAX_ROWS = 2 * MAX_COUNT + 1
 _LEVEL_RATE = 0.35
 _ORPHAN_RATE = 0.3
 _REPEAT_RATE = 0.35
 _PARTNER_RATE = 0.5
 _LARGE_LIMIT = 20  # a LIMIT above it is met in one instance of five: many rows are slow
+_LARGE_COUNT = 55  # the same for the size of a group
+_MEETINGS = 2  # rows of an instance that each computed comparison is met on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,61 +54,20 @@ class Instance:
     rows: Rows
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """A foreign key to fill in: columns of the child and of the parent, by position in their tables. A soft one, of the
-    loose tier, has orphans."""
-
-    columns: tuple[int, ...]
-    parent: str
-    parent_columns: tuple[int, ...]
-    soft: bool = False
-
-
 def generated(facts: Facts, seed: str, number: int, tier: Tier) -> Instance:
     """The `number`-th instance of a seed. The same arguments give the same rows, on every machine."""
     rng = Random(f"{GENERATOR_VERSION}:{seed}:{tier}:{number}")
     style = STYLES[number % len(STYLES)]
     filler = _Filler(facts=facts, style=style, rng=rng, tier=tier, number=number)
-    for table in _parents_first(facts, tier):
+    for table in parents_first(facts, tier):
         filler.fill(table)
     filler.close_cycles()
+    for equation in facts.equations:
+        for _ in range(_MEETINGS):
+            filler.meet(equation)
     if tier == "adversarial" and number % 2 == 1 and filler.rows:
         _empty(facts, filler.rows, rng.choice(sorted(filler.rows)))
     return Instance(tier=tier, rows=filler.rows)
-
-
-def built(schema: Schema, rows: Mapping[str, list[list[Cell]]]) -> Database:
-    """An in-memory database of `schema` holding `rows`. Rows that SQLite refuses (a CHECK, a key, a type) are left out."""
-    database = memory_database()
-    database.write("BEGIN")
-    for table in schema.tables:
-        database.write(table.create_sql)
-        cells = rows.get(table.name)
-        if cells:
-            marks = ",".join("?" * len(table.columns))
-            names = ",".join(quoted(column.name) for column in table.columns)
-            statement = f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"
-            _insert(database, statement, [tuple(row) for row in cells])
-    for extra in schema.extra_sql:
-        try:
-            database.write(extra)
-        except sqlite3.Error:
-            continue  # a view over a table that does not exist: queries that use it fail by themselves
-    database.write("COMMIT")
-    return database
-
-
-def _insert(database: Database, statement: str, rows: list[Row]) -> None:
-    database.write("SAVEPOINT rows")
-    try:
-        database.write(statement, rows)
-    except _REFUSALS:
-        database.write("ROLLBACK TO rows")
-        for row in rows:
-            with contextlib.suppress(*_REFUSALS):
-                database.write(statement, [row])
-    database.write("RELEASE rows")
 
 
 def _empty(facts: Facts, rows: Rows, name: str) -> None:
@@ -164,11 +123,27 @@ class _Filler:
     number: int = 0
     rows: Rows = field(default_factory=dict)
     postponed: list[tuple[Table, Link]] = field(default_factory=list)
+    layouts: dict[str, _Layout] = field(default_factory=dict)
+
+    @cached_property
+    def parents(self) -> set[str]:
+        """The tables that foreign keys lead to."""
+        return {link.parent for table in self.facts.schema.tables for link in links_of(table, self.facts, self.tier)}
+
+    @property
+    def large(self) -> bool:
+        """Whether this instance has the rows for a large LIMIT or group."""
+        return self.number % 5 == 4
+
+    @property
+    def crossed(self) -> bool:
+        """Whether this instance has few parents, so that some of them go with all of another table."""
+        return self.facts.universal and self.number % 3 != 1
 
     def fill(self, table: Table) -> None:
         """Rows for `table`; its parents have theirs already, but for cycles."""
-        links = list(_links(table, self.facts, self.tier))
-        keys = _key_positions(table, self.facts, self.tier)
+        links = list(links_of(table, self.facts, self.tier))
+        keys = key_positions(table, self.facts, self.tier)
         facts = [self.facts.of((table.name.lower(), column.name.lower())) for column in table.columns]
         slots = [slot_of(column, known, self.style) for column, known in zip(table.columns, facts, strict=True)]
         plans = {link: self._plan(link) for link in links}
@@ -183,12 +158,13 @@ class _Filler:
             plans=plans,
             grouped=grouped,
         )
+        self.layouts[table.name.lower()] = layout
         planned = {*grouped, *(i for link in links for i in link.columns)} if self.facts.counts else set()
         fixed = planned | {i for key in keys for i in key}
         rows: list[list[Cell]] = []
         self.rows[table.name] = rows
         seen: list[set[tuple[Cell, ...]]] = [set() for _ in keys]
-        for number in range(self._size([*plans.values(), *grouped.values()])):
+        for number in range(self._size(table, [*plans.values(), *grouped.values()])):
             for _ in range(_TRIES):
                 row = self._row(layout, number)
                 if rows and self.rng.random() < self.style.twins:
@@ -237,10 +213,66 @@ class _Filler:
                     for mine, theirs in zip(link.columns, link.parent_columns, strict=True):
                         row[mine] = chosen[theirs]
 
-    def _size(self, plans: Sequence[Sequence[object]]) -> int:
+    def meet(self, equation: Equation) -> None:
+        """Change one cell so that some rows, joined where their tables are, meet a computed comparison or nearly do."""
+        chosen: dict[str, tuple[str, list[Cell]]] = {}
+        for reference in equation.references:
+            if reference.row not in chosen:
+                row = self._row_beside(reference.column[0], list(chosen.values()))
+                if row is None:
+                    return
+                chosen[reference.row] = (reference.column[0], row)
+        places = [self._place(reference.column) for reference in equation.references]
+        rows = [chosen[reference.row][1] for reference in equation.references]
+        free = [n for n, reference in enumerate(equation.references) if self._is_free(reference.column)]
+        if free:
+            target = self.rng.choice(free)
+            known = {n: row[place] for n, (row, place) in enumerate(zip(rows, places, strict=True))}
+            value = solved(equation, known, target, self.rng)
+            if value is not None:
+                layout = self.layouts[equation.references[target].column[0]]
+                rows[target][places[target]] = fitted(value, layout.slots[places[target]])
+
+    def _row_beside(self, name: str, others: list[tuple[str, list[Cell]]]) -> list[Cell] | None:
+        """A row of table `name`: one that a foreign key joins to a row among `others`, else any; None when it has none."""
+        layout = self.layouts.get(name)
+        rows = self.rows[layout.table.name] if layout is not None else []
+        if layout is None or not rows:
+            return None
+        for other, row in others:
+            for link in self.layouts[other].links:
+                if link.parent.lower() == name:
+                    joined = [
+                        r
+                        for r in rows
+                        if all(row[a] == r[b] for a, b in zip(link.columns, link.parent_columns, strict=True))
+                    ]
+                    return self.rng.choice(joined or rows)
+            for link in layout.links:
+                if link.parent.lower() == other:
+                    joined = [
+                        r
+                        for r in rows
+                        if all(r[a] == row[b] for a, b in zip(link.columns, link.parent_columns, strict=True))
+                    ]
+                    return self.rng.choice(joined or rows)
+        return self.rng.choice(rows)
+
+    def _place(self, column: ColumnId) -> int:
+        return [c.name.lower() for c in self.facts.schema.by_name[column[0]].columns].index(column[1])
+
+    def _is_free(self, column: ColumnId) -> bool:
+        """Whether no key and no foreign key fixes the column's values."""
+        layout, place = self.layouts[column[0]], self._place(column)
+        linked = any(place in link.columns for link in layout.links)
+        return not linked and not any(place in key for key in layout.keys) and column not in self.facts.inferred_parents
+
+    def _size(self, table: Table, plans: Sequence[Sequence[object]]) -> int:
         low, high = self.style.rows
+        if self.crossed:
+            low, high = (2, 3) if table.name in self.parents else (4, 10)
         wanted = self.rng.randint(low, high)
-        top = _LARGE_LIMIT if self.number % 5 != 4 else MAX_LIMIT
+        top = MAX_LIMIT if self.large else _LARGE_LIMIT
         limits = [limit for limit in self.facts.limits if limit <= top]
         needed = max((limit + 2 if limit <= _LARGE_LIMIT else 3 * limit for limit in limits), default=0)
         if self.facts.counts and plans:
@@ -249,10 +281,12 @@ class _Filler:
 
     def _plan(self, link: Link) -> list[int]:
         """Which parent (by rank) each child row takes, drawn so that group sizes differ and meet HAVING's bounds."""
-        counts = self.facts.counts
+        if self.crossed:
+            return []
+        counts = [count for count in self.facts.counts if (count > _LARGE_COUNT) <= self.large]
         if counts and self.rng.random() < 0.8:
             base = self.rng.choice(counts)
-            sizes = [base, base + 1, max(base - 1, 0)]
+            sizes = [base, base + 1, max(base - 1, 0)] if base <= _LARGE_COUNT else [base, base + 1]
             if base <= 12:
                 sizes.append(base + (2 if self.style.spread else 0))
         elif self.style.hub:
@@ -320,7 +354,8 @@ class _Filler:
         elif number < len(plan):
             chosen = parents[plan[number] % len(parents)]
         else:
-            chosen = parents[self.rng.randrange(max(1, len(parents) - 1))]  # the last parent keeps no child
+            childless = 0 if self.crossed and self.number % 2 == 0 else 1  # the last parent keeps no child
+            chosen = parents[self.rng.randrange(max(1, len(parents) - childless))]
         if own and self.rng.random() < 0.1:
             chosen = row
         if chosen is not None:
@@ -338,64 +373,6 @@ class _Filler:
         rows = self.rows.get(table.name)
         place = [other.name.lower() for other in table.columns].index(partners[0][1])
         return self.rng.choice(rows)[place] if rows else None
-
-
-def _parents_first(facts: Facts, tier: Tier) -> list[Table]:
-    """The tables to fill, each after the tables it points to; cycles in the schema's own order."""
-    waiting = referenced_tables(facts)
-    done: list[Table] = []
-    while waiting:
-        names = {table.name for table in waiting}
-        free = [t for t in waiting if not any(link.parent in names - {t.name} for link in _links(t, facts, tier))]
-        done += free or waiting[:1]
-        waiting = [table for table in waiting if table not in done]
-    return done
-
-
-def _links(table: Table, facts: Facts, tier: Tier) -> Iterator[Link]:
-    """The foreign keys that hold in `tier`, the inferred ones softly in the loose tier."""
-    positions = {column.name.lower(): place for place, column in enumerate(table.columns)}
-    taken: set[int] = set()
-    for key in table.foreign_keys:
-        parent = facts.schema.by_name[key.parent.lower()]
-        places = {column.name.lower(): place for place, column in enumerate(parent.columns)}
-        link = Link(
-            columns=tuple(positions[name.lower()] for name in key.columns),
-            parent=parent.name,
-            parent_columns=tuple(places[name.lower()] for name in key.parent_columns),
-        )
-        taken.update(link.columns)
-        yield link
-    for child, (parent_table, parent_column) in facts.inferred_foreign_keys:
-        if child[0] == table.name.lower() and positions[child[1]] not in taken:
-            parent = facts.schema.by_name[parent_table]
-            place = [column.name.lower() for column in parent.columns].index(parent_column)
-            taken.add(positions[child[1]])
-            soft = tier == "loose"
-            yield Link(columns=(positions[child[1]],), parent=parent.name, parent_columns=(place,), soft=soft)
-
-
-def _key_positions(table: Table, facts: Facts, tier: Tier) -> list[tuple[int, ...]]:
-    """The declared keys, and outside the loose tier the columns that inferred foreign keys point to."""
-    positions = {column.name.lower(): place for place, column in enumerate(table.columns)}
-    keys = [tuple(positions[name.lower()] for name in key) for key in table.keys]
-    if tier != "loose":
-        keys += [
-            (positions[column],) for column in sorted(inferred_keys(table, facts)) if (positions[column],) not in keys
-        ]
-    return keys
-
-
-def inferred_keys(table: Table, facts: Facts) -> set[str]:
-    """Columns of `table` that joins show to be keys though nothing declares them."""
-    found = {parent[1] for _, parent in facts.inferred_foreign_keys if parent[0] == table.name.lower()}
-    declared = {key[0].lower() for key in table.keys if len(key) == 1}
-    return set() if table.keys and found - declared and len(table.keys[0]) > 1 else found - declared
-
-
-def has_inferred_constraints(facts: Facts) -> bool:
-    """Whether the loose tier differs from the main one."""
-    return bool(facts.inferred_foreign_keys)
 
 
 def _folded(value: Cell) -> Cell:

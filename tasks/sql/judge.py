@@ -14,11 +14,12 @@ from sqlglot import exp
 
 from harness.core import digest
 from tasks.sql import compare, parse, parse_scores
+from tasks.sql.corners import comes_back_empty, inner_queries, says_something
 from tasks.sql.dialect import DialectError, in_sqlite
 from tasks.sql.distil import (
     LOW_KILL_RATE,
+    any_oracle_on,
     aware_of,
-    oracle_on,
 )
 from tasks.sql.duck import DuckDatabase
 from tasks.sql.execute import Database, QueryError, Result
@@ -40,6 +41,7 @@ PARSE_SCORERS = ("exact_match", "component_match")
 SCORERS = (*EXECUTION_SCORERS, *PARSE_SCORERS, "efficiency")
 NUM_AWARE = 16  # instances that judge an answer nothing else refuted
 MOST_AWARE = 48  # tried for them: on some gold comes back empty
+MIN_AGREEING = 2  # instances without a corner that have to agree before a disagreement in one is set aside
 TELLING_KINDS = frozenset(
     {
         "where_dropped",
@@ -182,19 +184,21 @@ def telling_mutants(item: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _execution(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:
-    against = [(oracle, opinion) for oracle, opinion in opinions if opinion.disagreement is not None]
-    if against:
+    against = [pair for pair in opinions if pair[1].disagreement is not None]
+    tree = parse.parsed(sql, prepared.schema, prepared.gold.dialect)
+    inner = inner_queries(prepared.tree, tree)
+    edge = _edge(against, opinions, inner)
+    if against and edge is None:
         decisive = [opinion for _, opinion in opinions if opinion.decisive]
         wide = bool(decisive) and all(opinion.disagreement == "superset" for opinion in decisive)
         return _refuted(prepared, sql, against, "superset" if wide else "refuted")
-    tree = parse.parsed(sql, prepared.schema, prepared.gold.dialect)
     unordered = _leaves_order_open(prepared, tree)
     if unordered is not None:
         return _verdict(
             0.0, "refuted", answer=sql, kind="order_left_open", witness=_results(unordered, unordered.result)
         )
     judging = len([oracle for oracle, _ in opinions if oracle.decisive])
-    found, tried = _aware_refutation(prepared, sql, tree)
+    found, tried = _aware_refutation(prepared, sql, tree, inner)
     if found is not None:
         return _refuted(prepared, sql, [found], "refuted")
     evidence: Verdict = {
@@ -202,10 +206,23 @@ def _execution(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinio
         "kill_rate": prepared.kill_rate,
         "low_kill_rate": (prepared.kill_rate is not None and prepared.kill_rate < LOW_KILL_RATE) or None,
     }
-    corner = _corner_case(prepared, sql)
+    corner = _corner_case(prepared, sql) if edge is None else _witness(prepared, sql, *edge)
     if corner is not None:
         return _verdict(1.0, "refuted_corner", answer=sql, corner_case=True, **evidence, witness=corner)
     return _verdict(1.0, "correct", answer=sql, **evidence)
+
+
+def _edge(
+    against: list[tuple[Oracle, Opinion]], opinions: list[tuple[Oracle, Opinion]], inner: tuple[str, ...]
+) -> tuple[Oracle, Opinion] | None:
+    """A disagreement that is a corner case, when all are: only where an inner query is empty, and two others agree."""
+    if not against or not inner:
+        return None
+    if any(oracle.tier == "data" or not comes_back_empty(oracle, inner) for oracle, _ in against):
+        return None
+    agreeing = [oracle for oracle, opinion in opinions if opinion.disagreement is None and oracle.decisive]
+    full = [oracle for oracle in agreeing if not comes_back_empty(oracle, inner)]
+    return against[0] if len(full) >= MIN_AGREEING else None
 
 
 def _leaves_order_open(prepared: Prepared, tree: exp.Expr | None) -> Oracle | None:
@@ -215,22 +232,25 @@ def _leaves_order_open(prepared: Prepared, tree: exp.Expr | None) -> Oracle | No
     return next((oracle for oracle in prepared.oracles if oracle.decisive and oracle.num_runs > 1), None)
 
 
-def _aware_refutation(prepared: Prepared, sql: str, tree: exp.Expr | None) -> tuple[tuple[Oracle, Opinion] | None, int]:
+def _aware_refutation(
+    prepared: Prepared, sql: str, tree: exp.Expr | None, inner: tuple[str, ...]
+) -> tuple[tuple[Oracle, Opinion] | None, int]:
     """(a disagreement on an instance built from both queries, how many such instances judged)."""
     if tree is not None and prepared.tree is not None and parse.text(tree) == parse.text(prepared.tree):
         return None, 0
     judged_by = 0
     seed = digest([prepared.gold.sql, sql], 16)
     for instance in aware_of(prepared.schema, (prepared.tree, tree), seed, MOST_AWARE):
-        oracle = oracle_on(prepared.schema, prepared.gold, instance)
-        if oracle is None:
+        oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
+        if oracle is None or not (oracle.informative or oracle.holds_nothing):
             continue
-        judged_by += 1
+        judged_by += oracle.informative
         try:
             opinion = oracle.opinion(sql)
         except (QueryError, compare.UndecidableError):
             continue  # it ran on every other database: a budget met here says nothing about its meaning
-        if opinion.disagreement is not None:
+        tells = oracle.informative or says_something(opinion.result.rows)
+        if opinion.disagreement is not None and tells and not comes_back_empty(oracle, inner):
             return (oracle, opinion), judged_by
         oracle.database.close()
         if judged_by >= NUM_AWARE:

@@ -81,6 +81,11 @@ class Oracle:
         return fixed and any(cell is not None for row in self.result.rows for cell in row)
 
     @property
+    def holds_nothing(self) -> bool:
+        """Gold fixes its result as empty, where every constraint holds: an answer that shows something is wrong."""
+        return self.tier == "main" and self.decisive and not self.result.rows
+
+    @property
     def num_runs(self) -> int:
         """How many groups of tied rows gold's ORDER BY sets apart; 0 when it does not order."""
         return self.runs[-1] + 1 if self.runs else 0

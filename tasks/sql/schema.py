@@ -12,18 +12,20 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
-from tasks.sql.execute import Database, QueryError, memory_database
+from tasks.sql.execute import Database, QueryError, Row, memory_database
 
 Affinity = Literal["integer", "real", "numeric", "text", "blob"]
 _SKIPPED = re.compile(
     r"\s*(?:PRAGMA|BEGIN|COMMIT|END|ROLLBACK|SET|USE|LOCK|UNLOCK|DROP\s+TABLE|ANALYZE)\b", re.IGNORECASE
 )
 _ACCEPTED = re.compile(r"\s*(?:CREATE\s+(?!VIRTUAL|TRIGGER)|INSERT|REPLACE|ALTER\s+TABLE|UPDATE|DELETE)", re.IGNORECASE)
+
+_REFUSALS = (sqlite3.Error, OverflowError, UnicodeError, ValueError)  # of a row, by the constants of a hostile query
 
 
 class SchemaError(Exception):
@@ -238,3 +240,36 @@ def rows_of(database: Database, table: Table, limit: int) -> list[tuple[object, 
         return database.write(f"SELECT * FROM {quoted(table.name)} LIMIT {limit}")
     except sqlite3.Error as error:
         raise QueryError("execution_error", "unreadable_table", f"{table.name}: {error}") from None
+
+
+def built(schema: Schema, rows: Mapping[str, Sequence[Sequence[object]]]) -> Database:
+    """An in-memory database of `schema` holding `rows`. Rows that SQLite refuses (a CHECK, a key, a type) are left out."""
+    database = memory_database()
+    database.write("BEGIN")
+    for table in schema.tables:
+        database.write(table.create_sql)
+        cells = rows.get(table.name)
+        if cells:
+            marks = ",".join("?" * len(table.columns))
+            names = ",".join(quoted(column.name) for column in table.columns)
+            statement = f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"
+            _insert(database, statement, [tuple(row) for row in cells])
+    for extra in schema.extra_sql:
+        try:
+            database.write(extra)
+        except sqlite3.Error:
+            continue  # a view over a table that does not exist: queries that use it fail by themselves
+    database.write("COMMIT")
+    return database
+
+
+def _insert(database: Database, statement: str, rows: list[Row]) -> None:
+    database.write("SAVEPOINT rows")
+    try:
+        database.write(statement, rows)
+    except _REFUSALS:
+        database.write("ROLLBACK TO rows")
+        for row in rows:
+            with contextlib.suppress(*_REFUSALS):
+                database.write(statement, [row])
+    database.write("RELEASE rows")

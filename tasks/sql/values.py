@@ -22,8 +22,9 @@ Aim = Literal["hit", "miss", "any"]
 Cell = int | float | str | None
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
+_CAPITAL_RATE = 0.25  # of random words: lower(x) and x order them differently
 _SMALL_INTEGERS = (1, 2, 2, 3, 5, 7, 10, -4)
-_SMALL_REALS = (0.5, 1.5, 2.25, 2.25, 10.75, -3.5)
+_SMALL_REALS = (0.5, 1.5, 2.25, 2.25, 2.75, 10.75, -3.5, -3.25)  # some share their whole part
 _NUMERIC_TEXTS = ("9", "10", "11", "100", "2", "35", "-3", "7.5")
 _NUMERIC_NAME = re.compile(
     r"(?:^|_)(?:age|year|count|num|number|price|cost|amount|score|points?|salary|population|weight|height|rank|total|size"
@@ -121,7 +122,7 @@ def distinct_cell(slot: Slot, style: Style, rng: Random, number: int) -> Cell:
         return str(rng.randint(1, max(130, 2 * number)))
     if slot.kind in ("date", "datetime", "time"):
         return fitted(_random_value(slot, style, rng), slot)
-    return f"{rng.choice(_WORDS)[:3]}{rng.randint(1, max(99, number))}"
+    return f"{_word(rng)[:3]}{rng.randint(1, max(99, number))}"
 
 
 def _constants(facts: ColumnFacts, kind: Kind) -> tuple[list[Constant], list[Constant]]:
@@ -181,8 +182,13 @@ def _random_value(slot: Slot, style: Style, rng: Random) -> Constant:
         return day if slot.kind == "date" else f"{day} {rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
     if slot.kind == "time":
         return f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:00"
-    word = rng.choice(_WORDS)
+    word = _word(rng)
     return f"{word}{rng.randint(1, 60)}" if style.spread else word
+
+
+def _word(rng: Random) -> str:
+    word = rng.choice(_WORDS)
+    return word.capitalize() if rng.random() < _CAPITAL_RATE else word
 
 
 def _as_number(value: Constant) -> float | int | None:

@@ -31,7 +31,8 @@ from tasks.sql.compare import UndecidableError
 from tasks.sql.distil import oracle_on
 from tasks.sql.execute import QueryError
 from tasks.sql.facts import facts_of
-from tasks.sql.instances import generated, has_inferred_constraints
+from tasks.sql.instances import generated
+from tasks.sql.links import has_inferred_constraints
 from tasks.sql.material import GoldError
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Tier

@@ -20,6 +20,7 @@ from tasks.math.phrases import (
     HASH,
     NEW_TURN,
     PHRASE,
+    REPORTED,
     RETRACTION,
     SUBJECT,
     TAG,
@@ -84,7 +85,8 @@ def _phrases(body: str) -> list[Candidate]:
         said = match[group]
         if "\\boxed" in said or "\\fbox" in said:
             continue  # the box is the commitment
-        if match["if"] is None and _IF_BEFORE.search(body[max(0, match.start() - 80) : match.start()]):
+        before = body[max(0, match.start() - 80) : match.start()]
+        if match["if"] is None and (_IF_BEFORE.search(before) or REPORTED.search(before)):
             found.append(Candidate(match.start(), match.end(), "phrase", said, conditional=True))
             continue
         if CHECKING.search(body[max(0, match.start() - 24) : match.start()]):

@@ -55,7 +55,9 @@ _FORMULA = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\s*\{[a-zA-Z]*matrix\}[^$]{0,900}\\end\s*\{[a-zA-Z]*matrix\}\s*(?:\\\]|\$\$)?\.?"
 )
 _TOLD = re.compile(r"\b(?:is|are|was|were|has|have|left|so|equals?|makes?|gives?|out\s+of)\b")
-_NOT_BEFORE = re.compile(r"\b(?:not|isn't|wasn't|(?:cannot|can't|couldn't|won't)\s+be)\s+\$?\s*$", re.I)
+_NOT_BEFORE = re.compile(
+    r"\b(?:not|isn't|wasn't|(?:cannot|can't|couldn't|won't)\s+be|rul(?:e|es|ed|ing)\s+out)\s+\$?\s*$", re.I
+)
 _NOT_BEHIND = re.compile(r"\s*\$?\s+(?:is|was)\s+(?:impossible|wrong|incorrect|false|not)\b", re.I)
 _OPERATOR_END = re.compile(r"[=+*/-]\s*$")
 _A_OR_B = re.compile(r"\d\s+or\s+\$?\d")

@@ -43,6 +43,12 @@ SUBJECT = re.compile(
     r"(?:answer|result|solution|choice|option)\b(?![^.!?\n]{0,200}\?)",
     re.I,
 )
+# Before "the answer is": someone else says so.
+REPORTED = re.compile(
+    r"\b(?:(?:was|were|been)\s+told|(?:might|would|could|may|tempting\s+to)\s+(?:think|say|guess|expect|believe)"
+    r"|some(?:\s+people)?\s+(?:say|think|claim|believe))\s+(?:that\s+)?$",
+    re.I,
+)
 # Before "the answer is": it is denied.
 DENIED = re.compile(
     r"\b(?:impossible|unlikely|false|doubt\w*|no\s+way|not\s+(?:true|possible|likely|the\s+case|clear|certain)|(?:cannot|can't)\s+be"
@@ -54,7 +60,8 @@ CASES = re.compile(r"\botherwise\b|\bif\b[^\n]{1,120}?(?:\b(?:and|or|but)\b|;)[^
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 HEDGE = re.compile(
     r"(?<!\\)\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
-    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|"
+    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|(?!rath|oth)[a-z]{3,12}er\s+than\b\s*(?=[$\\(]{0,3}(?:-?\d|$))|"
+    r"(?<!least )(?<!greatest )(?:lower|upper)\s+bound|"
     r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
     r"unsure|unknown|"
     r"over|under|above|below|(?:minimum|maximum)\s+of|could\s+be|can\s+be|may\s+be|can't\s+tell|cannot\s+tell|"

@@ -101,8 +101,8 @@ def _is_multiple(gold: str) -> bool:
         return True
 
 
-def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
-    """(why, verdict) of one answer against another, both as text."""
+def judge(gold: str, prediction: str, *, labelled: bool = True) -> tuple[str, Verdict]:
+    """(why, verdict) of one answer against another, both as text; `labelled` when a choice letter may stand before it."""
     if gold.strip() == prediction.strip():
         return "correct", Verdict("equal", "same text")
     letter = choice_letter(gold)
@@ -122,16 +122,16 @@ def judge(gold: str, prediction: str) -> tuple[str, Verdict]:
     try:
         value = read(prediction)
     except UnreadableError as error:
-        if _CHOICE_LABEL.match(prediction):
-            return judge(gold, _CHOICE_LABEL.sub("", prediction, count=1))
+        if labelled and _CHOICE_LABEL.match(prediction):
+            return judge(gold, _CHOICE_LABEL.sub("", prediction, count=1), labelled=False)
         return "unreadable", Verdict("different", str(error))
     if isinstance(value, Text) and re.fullmatch(r"[A-Za-z]{3,5}", prediction) and not isinstance(gold_value, Text):
         value = read(" ".join(prediction))  # cab against abc: a product of letters
     if isinstance(gold_value, Text) and clean_words(prediction) == gold_value.words:
         return "correct", Verdict("equal", "same words")
     verdict = compare(gold_value, value)
-    if verdict.state == "different" and _CHOICE_LABEL.match(prediction):
-        rest = judge(gold, _CHOICE_LABEL.sub("", prediction, count=1))
+    if labelled and verdict.state == "different" and _CHOICE_LABEL.match(prediction):
+        rest = judge(gold, _CHOICE_LABEL.sub("", prediction, count=1), labelled=False)
         if rest[1].state == "equal":
             return rest
     return _why(gold_value, value, verdict), verdict

@@ -70,6 +70,7 @@ HOSTILE = (
     "answer: " * 50_000,
     "So the value is 5 " + " " * 200_000 + "7.",
     "So the value is 5 " + "<think>" * 20_000 + "7.",
+    "(A). " * 400,
 )
 
 

@@ -60,7 +60,7 @@ CASES = re.compile(r"\botherwise\b|\bif\b[^\n]{1,120}?(?:\b(?:and|or|but)\b|;)[^
 # A hedge stands before the value it weakens ("at least 5"), or behind it ("5 or more"); "5 more than Tom" is none.
 HEDGE = re.compile(
     r"(?<!\\)\b(?:at\s+(?:the\s+)?(?:least|most)|no\s+(?:more|less|fewer)\s+than|"
-    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|(?!rath|oth)[a-z]{3,12}er\s+than\b\s*(?=[$\\(]{0,3}(?:-?\d|$))|"
+    r"(?:more|less|fewer|greater|smaller|larger|higher|lower)\s+than|(?!rath|oth)[a-z]{3,12}er\s+than(?=\s*[$\\(]{0,3}(?:-?\d|$))|"
     r"(?<!least )(?<!greatest )(?:lower|upper)\s+bound|"
     r"between|somewhere|(?:ranges?|ranging)\s+from|anywhere|up\s+to|either|maybe|perhaps|possibly|might|not\s+sure|"
     r"unsure|unknown|"

@@ -21,7 +21,7 @@ JUDGING = $(call flag,JUDGE,judge) $(call flag,JUDGE_WHEN,judge-when) $(call fla
   $(call flag,JUDGE_TOKENS,judge-tokens) $(call flag,JUDGE_REASON_CHARS,judge-reason-chars) \
   $(if $(JUDGE_BLIND),--judge-blind) $(if $(JUDGE_BATCH),--judge-batch) $(if $(NO_BUDGET),--no-budget)
 CLUSTER = $(call flag,ENGINE,engine) $(call flag,STORAGE,storage) $(call flag,WORKERS_PER_RUN,workers-per-run) \
-  $(call flag,SAMPLERS,samplers) $(call flag,DEVICE_MEMORY,device-memory)
+  $(call flag,SAMPLERS,samplers) $(call flag,STREAM_ABOVE,stream-above) $(call flag,DEVICE_MEMORY,device-memory)
 READY = $(VENV)/.ready-$(DEVICE)
 # On Linux the torch of the public index wants CUDA's libraries: without a GPU the CPU build is installed first, from the
 # configured index, else from PyTorch's own. The pinned list is then content with it.

@@ -83,6 +83,7 @@ def sweep(
     storage: Annotated[str | None, typer.Option(help="ray: a path or URL that every machine reaches")] = None,
     workers_per_run: Annotated[int | None, typer.Option(help="ray: devices of one run; by its memory")] = None,
     samplers: Annotated[int | None, typer.Option(help="ray: sampling engines at a time")] = None,
+    stream_above: Annotated[float, typer.Option(help="ray: GiB of items beyond which shared runs stream them")] = 1.0,
     device_memory: Annotated[float | None, typer.Option(help="GiB of one device; found by itself")] = None,
     until: Annotated[str, typer.Option(help="stop after this stage: train, sample (validation) or report")] = "report",
     hosted: Any = None,
@@ -131,7 +132,9 @@ def sweep(
             synthetic=synthetic,
             dry_run=dry_run,
             engine=engine,
-            engine_options=EngineOptions(storage=storage, workers_per_run=workers_per_run, samplers=samplers),
+            engine_options=EngineOptions(
+                storage=storage, workers_per_run=workers_per_run, samplers=samplers, stream_above_gib=stream_above
+            ),
             device_bytes=int(device_memory * 2**30) if device_memory else None,
         )
         _sweep_one(request)

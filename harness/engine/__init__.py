@@ -14,11 +14,13 @@ ENGINES = ("local", "ray")
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """How a cluster is used; None lets the engine find out. `storage` is a path or URL that every machine reaches;
-    without it they all see the sweep's folder."""
+    without it they all see the sweep's folder. Workers that share a run hold all its items in memory up to
+    `stream_above_gib` of token ids as JSON, and are sent them while they train beyond."""
 
     storage: str | None = None
     workers_per_run: int | None = None
     samplers: int | None = None
+    stream_above_gib: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("workers_per_run", "samplers"):

@@ -11,18 +11,20 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.core import UserError, digest
+from harness.core import UserError, digest, spec_from_json
 from harness.engine.storage import Storage
 from harness.train.job import job_from_json
 from harness.train.planning import Question, asked, device_bytes
 
 if TYPE_CHECKING:
+    from harness.train.item_index import ItemIndex
+    from harness.train.job import Item
     from harness.train.worker import Keeper
 
 __all__ = ["device_bytes"]
@@ -35,6 +37,7 @@ class Events(Protocol):
         """Send one event."""
 
 
+ITEMS_A_BLOCK = 1024  # of a stream: what a reading task brings at a time
 FINISHED = ("train.jsonl", "trained.json", "failure.json", "checkpoint")
 
 
@@ -52,9 +55,9 @@ def folder_key(folder: str) -> str:
     return f"folders/{Path(folder).name}-{digest([folder, sizes])}"
 
 
-def fetched(storage: Storage, key: str) -> Path:
-    """A folder of the storage on this machine, fetched once however many processes ask."""
-    target = scratch() / key
+def fetched(storage: Storage, key: str, kept_as: str | None = None) -> Path:
+    """A folder of the storage on this machine, fetched once however many processes ask; its name tells its content."""
+    target = scratch() / (kept_as or key)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _machine_lock(target.with_name(target.name + ".lock")):
         if not target.is_dir() and not storage.pull(key, target):
@@ -105,12 +108,56 @@ def _train_on_storage(job: Mapping[str, Any], storage: Storage, events: Events) 
         push_finished(storage, key, run_dir)
 
 
-def train_share(config: Mapping[str, Any], keeper: Keeper, place: Path) -> None:
+def index_here(config: Mapping[str, Any]) -> ItemIndex:
+    """The index of the run's items, which are read once on this machine."""
+    from harness.train.item_index import index_items
+
+    (run,) = config["job"]["runs"]
+    max_length = int(run["spec"]["training"]["max_length"])
+    if config["storage"] is None:
+        return index_items(Path(run["items"]), max_length)
+    with tempfile.TemporaryDirectory(prefix="index-", dir=scratch()) as place:
+        _pull_inputs(Storage(config["storage"]), run["name"], Path(place) / "inputs")
+        return index_items(Path(place) / "inputs" / "items.jsonl", max_length)
+
+
+def orders(job: Mapping[str, Any], index: ItemIndex, workers: int) -> list[list[Any]]:
+    """For each worker the places of its examples in the items' file, in the order of the steps, in blocks."""
+    import numpy as np
+
+    (run,) = job["runs"]
+    spec = spec_from_json(run["spec"])
+    assert spec.training is not None
+    steps = index.steps(spec.training, spec.seed)
+    found = []
+    for rank in range(workers):
+        places = np.array([index.offsets[item] for step in steps for item in step[rank::workers]], dtype=np.int64)
+        found.append(np.array_split(places, -(-len(places) // ITEMS_A_BLOCK)))
+    return found
+
+
+def item_lines(config: Mapping[str, Any], content: str, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Places in the items' file (column "data") -> the lines there (column "line"), on any machine."""
+    import numpy as np
+
+    from harness.train.item_index import lines_at
+
+    (run,) = config["job"]["runs"]
+    path = Path(run["items"])
+    if config["storage"] is not None:
+        folder = fetched(Storage(config["storage"]), f"runs/{run['name']}/inputs", f"items/{content}")
+        path = folder / "items.jsonl"
+    return {"line": np.array([line.decode() for line in lines_at(path, batch["data"].tolist())], dtype=object)}
+
+
+def train_share(
+    config: Mapping[str, Any], keeper: Keeper, place: Path, own_items: Callable[[], Iterator[Item]]
+) -> None:
     """This worker's share of one run, in a process group. Rank 0 leaves the finished run on config["states"]."""
     import torch
     import torch.distributed as dist
 
-    from harness.train.worker import train_shared
+    from harness.train.worker import Streamed, train_shared
 
     states, job, events = Storage(config["states"]), config["job"], config["events"]
     (run,) = job["runs"]
@@ -118,11 +165,13 @@ def train_share(config: Mapping[str, Any], keeper: Keeper, place: Path) -> None:
     if states.has(f"{key}/done"):  # this worker was lost after the run had ended
         return
     storage = Storage(config["storage"]) if config["storage"] else None
-    with local_run(job, storage, place) as (body, run_dir):
+    with local_run(job, storage, place, with_items=config["index"] is None) as (body, run_dir):
         parsed = job_from_json(body)
         if parsed.device == "cuda":
             parsed = replace(parsed, device=f"cuda:{torch.cuda.current_device()}")
-        train_shared(parsed, parsed.runs[0], keeper, events.put)
+        index = config["index"]
+        streamed = Streamed(index=index, rows=own_items) if index is not None else None
+        train_shared(parsed, parsed.runs[0], keeper, events.put, streamed)
         if dist.get_rank() == 0:
             push_finished(states, key, run_dir)
         dist.barrier()  # the others' end would be taken for the run's
@@ -175,7 +224,7 @@ def _path(storage_url: str | None, folder: str | None) -> str | None:
 
 @contextlib.contextmanager
 def local_run(
-    job: Mapping[str, Any], storage: Storage | None, place: Path | None = None
+    job: Mapping[str, Any], storage: Storage | None, place: Path | None = None, *, with_items: bool = True
 ) -> Iterator[tuple[dict[str, Any], Path]]:
     """(the job with paths of this machine, its run directory), which is deleted at the end."""
     (run,) = job["runs"]
@@ -188,10 +237,15 @@ def local_run(
             yield {**job, "runs": [here]}, run_dir
             return
         model = str(fetched(storage, job["model"]))
-        if not storage.pull(f"runs/{run['name']}/inputs", inputs):
-            raise FileNotFoundError(f"{storage.url}/runs/{run['name']}/inputs is not complete; run the sweep again")
+        if with_items:
+            _pull_inputs(storage, run["name"], inputs)
         here |= {"items": str(inputs / "items.jsonl"), "tokenizer": model}
         yield {**job, "model": model, "runs": [here]}, run_dir
+
+
+def _pull_inputs(storage: Storage, name: str, folder: Path) -> None:
+    if not storage.pull(f"runs/{name}/inputs", folder):
+        raise FileNotFoundError(f"{storage.url}/runs/{name}/inputs is not complete; run the sweep again")
 
 
 def push_state(storage: Storage, key: str, folder: Path) -> None:

@@ -11,6 +11,7 @@ Sources: docs.ray.io, Ray 2.60: Ray Train's fault tolerance and persistent stora
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -20,18 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray.data
 import ray.train
+from ray.data import ExecutionOptions
 from ray.exceptions import RayError
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util import ActorPool
 from ray.util.queue import Queue
 
 from harness.engine import EngineOptions, node
 from harness.engine.placement import Placement, joined, placement, shares
+from harness.engine.rows import RowKeeper, judged
 from harness.engine.storage import Storage
 from harness.models import REMOTE_CODE, remote_code_allowed
-from harness.store import Run, append_lines, read_lines, write_json
+from harness.store import Run, write_json
+from harness.train.item_index import ItemIndex
+from harness.train.job import Item, item_of_line
 
 Tell = Callable[[dict[str, Any]], None]
 RETRIES = 3  # of a task, worker group or actor whose process or machine died
@@ -145,6 +151,7 @@ class RayEngine:
         each = {"CPU": max(1, request["num_cpus"] // place.workers), **({"GPU": 1} if "num_gpus" in request else {})}
         task = ray.remote(max_retries=RETRIES, max_calls=1, num_cpus=0)(fit_here)
         config = {"job": job, "storage": self.options.storage, "states": self._train_storage.url, "events": events}
+        config["streams"] = Path(run["items"]).stat().st_size > self.options.stream_above_gib * 2**30
         return task.remote(config, place.workers, each)
 
     def _request(self, cpus: int) -> dict[str, Any]:
@@ -217,7 +224,7 @@ class RaySamplers:
         """Sample every job; each ends with a `sampled` or `failed` event."""
         self._engine.connect()
         asked = [self._prepared(job) for job in jobs]
-        told = _RowKeeper(asked, tell)
+        told = RowKeeper(asked, tell)
         for job in asked:
             job["requests"] = [r for r in job["requests"] if r["id"] not in told.known[job["run"]]]
         by_fresh_engine = []
@@ -226,9 +233,9 @@ class RaySamplers:
             if ending["event"] == "unproven" and job["method"] == "full":
                 by_fresh_engine.append((job, ending))
             else:
-                tell(_judged(ending))
+                tell(judged(ending))
         for job, ending in by_fresh_engine:
-            tell(_judged(self._by_fresh_engine(job, ending, told)))
+            tell(judged(self._by_fresh_engine(job, ending, told)))
 
     def close(self) -> None:
         """End the engines."""
@@ -236,7 +243,7 @@ class RaySamplers:
             ray.kill(actor)
         self._actors = []
 
-    def _endings(self, pieces: list[dict[str, Any]], told: _RowKeeper) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _endings(self, pieces: list[dict[str, Any]], told: RowKeeper) -> Iterator[tuple[str, dict[str, Any]]]:
         """(run, the event that ends its job), as soon as all its pieces have ended."""
         if not self._actors:
             told({"event": "engine"})
@@ -270,7 +277,7 @@ class RaySamplers:
         for run in lost:
             yield run, {"event": "failed", "run": run, "reason": reason}
 
-    def _by_fresh_engine(self, job: dict[str, Any], ending: dict[str, Any], told: _RowKeeper) -> dict[str, Any]:
+    def _by_fresh_engine(self, job: dict[str, Any], ending: dict[str, Any], told: RowKeeper) -> dict[str, Any]:
         """The same job by an engine that is started on the checkpoint itself: slow, and right by construction."""
         self.close()
         actor = self._started({**self._settings, "model": job["checkpoint"], "sent": True}, 1)
@@ -314,46 +321,18 @@ class RaySamplers:
         return remote.options(**request).remote(body, engine.options.storage, self._events)
 
 
-def _judged(ending: dict[str, Any]) -> dict[str, Any]:
-    """An engine that is not proven is a failure of the run's sampling."""
-    if ending["event"] != "unproven":
-        return ending
-    return {**ending, "event": "failed", "reason": f"engine not proven: {ending['check']['reason']}"}
-
-
-class _RowKeeper:
-    """Writes the rows that engines send, an item once, and passes everything else on as the events of a local engine."""
-
-    def __init__(self, jobs: Sequence[Mapping[str, Any]], tell: Tell) -> None:
-        self._out = {job["run"]: Path(job["out"]) for job in jobs}
-        self._tell = tell
-        self.known: dict[str, set[str]] = {
-            job["run"]: {row["example_id"] for row in read_lines(Path(job["out"])) if row["split"] == job["split"]}
-            for job in jobs
-        }
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Take one event."""
-        if event["event"] == "progress":
-            return  # an engine knows of its own share alone
-        if event["event"] != "rows":
-            self._tell(event)
-            return
-        known = self.known[event["run"]]
-        rows = [row for row in event["rows"] if row["example_id"] not in known]  # an engine that died answers twice
-        known.update(row["example_id"] for row in rows)
-        append_lines(self._out[event["run"]], rows)
-        self._tell({"event": "progress", "run": event["run"], "done": len(known)})
-
-
 def fit_here(config: dict[str, Any], workers: int, each: dict[str, float]) -> str | None:
     """Train one run on several workers with Ray Train; returns why it failed, if it did. Tried again, it goes on from the
     last state that Ray Train knows under the run's name."""
     (run,) = config["job"]["runs"]
     filesystem, root = Storage(config["states"]).arrow()
+    index = node.index_here(config) if config["streams"] else None
     trainer = TorchTrainer(
         _train_loop,
-        train_loop_config=config,
+        train_loop_config={**config, "index": index},
+        datasets=_streams(config, index, workers) if index is not None else None,
+        # each worker reads its own data set, in order
+        dataset_config=DataConfig(datasets_to_split=[], execution_options=ExecutionOptions(preserve_order=True)),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu="GPU" in each, resources_per_worker=each),
         run_config=RunConfig(
             name=run["name"],
@@ -373,7 +352,25 @@ def fit_here(config: dict[str, Any], workers: int, each: dict[str, float]) -> st
 def _train_loop(config: dict[str, Any]) -> None:
     """One worker, in Ray Train's process group."""
     with tempfile.TemporaryDirectory(prefix="worker-", dir=node.scratch()) as place:
-        node.train_share(config, _TrainKeeper(Path(place)), Path(place))
+        node.train_share(config, _TrainKeeper(Path(place)), Path(place), _own_items)
+
+
+def _streams(config: dict[str, Any], index: ItemIndex, workers: int) -> dict[str, ray.data.Dataset]:
+    """For each worker the lines of its examples in the order of the steps, read while it trains. Only their places are
+    held; the tasks that read ask for no CPU, because the workers may have taken all."""
+    orders = node.orders(config["job"], index, workers)
+    read = functools.partial(node.item_lines, config, index.digest)
+    return {
+        str(rank): ray.data.from_numpy(blocks).map_batches(read, batch_size=None, num_cpus=0)
+        for rank, blocks in enumerate(orders)
+    }
+
+
+def _own_items() -> Iterator[Item]:
+    """This worker's examples from the first step on."""
+    rank = ray.train.get_context().get_world_rank()
+    for row in ray.train.get_dataset_shard(str(rank)).iter_rows():
+        yield item_of_line(row["line"], "the streamed training items")
 
 
 class _TrainKeeper:

@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 from harness.core import Full, Lora, Training, UserError
 from harness.train.files import Resumed, read_state, write_state
+from harness.train.item_index import ItemIndex
 from harness.train.job import Item, Options
 from harness.train.loop import Setup, Shard
 from harness.train.optimizer import Updater
@@ -32,7 +33,7 @@ from harness.train.trainee import AnswerLoss, Trainee, attach
 
 
 def prepare(
-    base: Any, method: Lora | Full, items: Sequence[Item], training: Training, seed: int, options: Options
+    base: Any, method: Lora | Full, items: Sequence[Item] | ItemIndex, training: Training, seed: int, options: Options
 ) -> Setup:
     """This worker's setup. `base` is what `load_base` gave: the compute dtype for LoRA, float32 for full.
 
@@ -70,7 +71,12 @@ def fsdp_shard() -> Shard:
     """The wrapper reduces the gradients, by their mean; each pass communicates, so the workers go in lockstep."""
     size = dist.get_world_size()
     return Shard(
-        rank=dist.get_rank(), world_size=size, sum_number=_sum_number, gradient_scale=float(size), lockstep=True
+        rank=dist.get_rank(),
+        world_size=size,
+        sum_number=_sum_number,
+        largest=_largest,
+        gradient_scale=float(size),
+        lockstep=True,
     )
 
 
@@ -145,7 +151,17 @@ def _sum_tensors(tensors: list[Tensor]) -> None:
 
 
 def _sum_number(number: float) -> float:
-    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
-    total = torch.tensor(number, dtype=torch.float64, device=device)
+    total = torch.tensor(number, dtype=torch.float64, device=_device())
     dist.all_reduce(total)
     return float(total)
+
+
+def _largest(number: int) -> int:
+    found = torch.tensor(number, dtype=torch.int64, device=_device())
+    dist.all_reduce(found, op=dist.ReduceOp.MAX)
+    return int(found)
+
+
+def _device() -> torch.device:
+    """Where the group's backend wants its tensors."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

@@ -90,6 +90,11 @@ class Item:
         """Prompt and answer tokens."""
         return len(self.prompt_ids) + len(self.answer_ids)
 
+    @property
+    def num_answer_tokens(self) -> int:
+        """Tokens that the loss counts."""
+        return len(self.answer_ids)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunJob:
@@ -159,18 +164,21 @@ def options_from_json(body: Mapping[str, Any]) -> Options:
 
 def read_items(path: Path) -> list[Item]:
     """The training items of a JSONL file, in its order. Raises UserError naming the line that is wrong."""
-    items = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                prompt, answer = tuple(map(int, row["prompt_ids"])), tuple(map(int, row["answer_ids"]))
-                items.append(Item(id=str(row["id"]), prompt_ids=prompt, answer_ids=answer))
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path}:{number}: needs id, prompt_ids and answer_ids; {error!r}") from error
+    with path.open("rb") as lines:
+        items = [item_of_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
     if not items:
         raise UserError(f"{path} holds no training item")
     return items
+
+
+def item_of_line(line: bytes | str, where: str) -> Item:
+    """The item of one JSON line. Raises UserError that says `where` it stands."""
+    try:
+        row = json.loads(line)
+        prompt, answer = tuple(map(int, row["prompt_ids"])), tuple(map(int, row["answer_ids"]))
+        return Item(id=str(row["id"]), prompt_ids=prompt, answer_ids=answer)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{where}: needs id, prompt_ids and answer_ids; {error!r}") from error
 
 
 def _run(body: Mapping[str, Any]) -> RunJob:

@@ -2,7 +2,7 @@
 
 One step: the summed nats of the answer tokens of `batch_size` examples, divided by the number of those tokens, whatever
 the micro-batches or the number of workers; gradients summed, clipped, applied. Every worker computes the same order and
-the same divisor by itself, so the only communication is the sum of gradients and of one number (`Shard`).
+the same divisor by itself, so the only communication is the sum of gradients and of a number or two (`Shard`).
 
 Every step seeds torch from (seed, step, rank): a step depends on nothing but the weights before it, which is what makes
 a resumed run bitwise equal to one never stopped.
@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,7 @@ from harness.core import Training
 from harness.train.batches import families_of, micro_batches, pack, steps_of
 from harness.train.files import Resumed
 from harness.train.interruption import Interrupted, protected
+from harness.train.item_index import ItemIndex
 from harness.train.job import Item, Options
 from harness.train.measure import peak_memory_bytes
 from harness.train.optimizer import Updater, learning_rate
@@ -31,6 +33,7 @@ from harness.train.trainee import Trainee
 
 FailureKind = Literal["diverged", "nonfinite", "memory", "error"]
 DEFAULT_MICRO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
+FILLER = Item(id="", prompt_ids=(0,), answer_ids=(0,))  # a pass that only keeps step with the others
 SMOOTHED_STEPS = 5  # the loss that is judged is the mean of so many steps
 
 
@@ -49,29 +52,50 @@ class Shard:
 
     `sum_tensors` adds tensors over the workers in place, `sum_number` one number. `gradient_scale` undoes an average
     that a sharding wrapper takes by itself (then `sum_tensors` does nothing). `lockstep`: every worker makes the same
-    number of passes, because each pass communicates.
+    number of passes, the `largest` of theirs, because each pass communicates.
     """
 
     rank: int = 0
     world_size: int = 1
     sum_tensors: Callable[[list[Tensor]], None] = lambda tensors: None
     sum_number: Callable[[float], float] = lambda number: number
+    largest: Callable[[int], int] = lambda number: number
     gradient_scale: float = 1.0
     lockstep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One step: the examples that this worker computes, and the size of the whole in examples and tokens."""
+
+    share: Sequence[Item]
+    size: int
+    num_tokens: int
+    num_answer_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a loop trains: built once, never changed by it."""
+    """What a loop trains: built once, never changed by it. With a `stream` of the items that this worker computes, in
+    the order of the steps that are left, `items` need only say how long each is."""
 
     trainee: Trainee
     updater: Updater
-    items: Sequence[Item]
+    items: Sequence[Item] | ItemIndex
     training: Training
     seed: int
     options: Options
     device: str
     shard: Shard = field(default_factory=Shard)
+    stream: Iterator[Item] | None = None
+
+    def steps(self) -> list[list[int]]:
+        """The items of each step, by their place in `items`."""
+        training, together = self.training, self.options.group_prefixes
+        if isinstance(self.items, ItemIndex):
+            return self.items.steps(training, self.seed)
+        families = families_of(self.items) if together > 1 else ()
+        return steps_of(len(self.items), training.epochs, training.batch_size, self.seed, families, together)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +134,9 @@ def train_steps(setup: Setup, hooks: Hooks, resumed: Resumed | None = None) -> P
     Raises TrainingError when the loss diverges or is not finite, or one example does not fit in memory;
     `Interrupted` passes through with the last saved state still true.
     """
-    training = setup.training
-    together = setup.options.group_prefixes
-    families = families_of(setup.items) if together > 1 else ()
-    steps = steps_of(len(setup.items), training.epochs, training.batch_size, setup.seed, families, together)
     progress = _start(setup, resumed)
     try:
-        _run(setup, hooks, progress, steps)
+        _run(setup, hooks, progress, setup.steps())
     except Interrupted:  # a broken-off step has changed nothing: the weights are those after `progress.step`
         if setup.shard.world_size == 1:  # several workers are not all interrupted at the same step
             with protected():
@@ -131,13 +151,13 @@ def _run(setup: Setup, hooks: Hooks, progress: Progress, steps: Sequence[Sequenc
     for step in range(progress.step, len(steps)):
         started = time.perf_counter()
         rate = learning_rate(step, len(steps), training)
-        batch = [setup.items[index] for index in steps[step]]
+        batch = _batch(setup, steps[step], step)
         loss, norm = _fitting_step(setup, progress, batch, step)
         _check_finite(loss, norm, step)
         with protected():
             setup.updater.step(rate)
             seconds = time.perf_counter() - started
-            tokens = sum(item.num_tokens for item in batch)
+            tokens = batch.num_tokens
             progress.step = step + 1
             progress.tokens += tokens
             progress.train_seconds += seconds
@@ -166,6 +186,23 @@ def _run(setup: Setup, hooks: Hooks, progress: Progress, steps: Sequence[Sequenc
         _check_divergence(progress.losses, step)
 
 
+def _batch(setup: Setup, step_items: Sequence[int], step: int) -> Batch:
+    shard = setup.shard
+    lengths = [setup.items[index] for index in step_items]
+    share = lengths[shard.rank :: shard.world_size]
+    if setup.stream is not None:
+        wanted = [item.num_tokens for item in share]
+        share = list(islice(setup.stream, len(wanted)))
+        if [item.num_tokens for item in share] != wanted:
+            raise TrainingError("error", step + 1, "the stream of training items is not in the order of the steps")
+    return Batch(
+        share=[item for item in share if isinstance(item, Item)],
+        size=len(lengths),
+        num_tokens=sum(item.num_tokens for item in lengths),
+        num_answer_tokens=sum(item.num_answer_tokens for item in lengths),
+    )
+
+
 def _start(setup: Setup, resumed: Resumed | None) -> Progress:
     if resumed is not None:
         size = min(resumed.micro_batch, setup.options.micro_batch or resumed.micro_batch)
@@ -187,7 +224,7 @@ def _save_is_due(options: Options, step: int, since_s: float, cost_s: float) -> 
     return since_s >= max(options.save_every_s, 20 * cost_s)
 
 
-def _fitting_step(setup: Setup, progress: Progress, batch: Sequence[Item], step: int) -> tuple[float, float]:
+def _fitting_step(setup: Setup, progress: Progress, batch: Batch, step: int) -> tuple[float, float]:
     """(loss, gradient norm) of one step, with a smaller micro-batch after each time the memory was not enough."""
     while True:
         try:
@@ -200,7 +237,7 @@ def _fitting_step(setup: Setup, progress: Progress, batch: Sequence[Item], step:
                 raise TrainingError(
                     "memory", step + 1, f"out of memory with micro-batch {progress.micro_batch}"
                 ) from error
-            smaller = min(progress.micro_batch, len(batch)) // 2
+            smaller = min(progress.micro_batch, batch.size) // 2
             if smaller < 1:
                 reason = f"out of memory with one example at a time: {str(error)[:200]}"
                 raise TrainingError("memory", step + 1, reason) from error
@@ -215,11 +252,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _gradients(setup: Setup, size: int, batch: Sequence[Item], step: int) -> tuple[float, float]:
+def _gradients(setup: Setup, size: int, batch: Batch, step: int) -> tuple[float, float]:
     shard = setup.shard
     torch.manual_seed(_step_seed(setup.seed, step, shard.rank))
-    answer_tokens = sum(len(item.answer_ids) for item in batch)
-    weight = shard.gradient_scale / answer_tokens
+    weight = shard.gradient_scale / batch.num_answer_tokens
     total = 0.0
     for group, group_weight in _passes(setup, size, batch, weight):
         packed = pack(group, share_prefixes=setup.options.share_prefixes)
@@ -232,16 +268,11 @@ def _gradients(setup: Setup, size: int, batch: Sequence[Item], step: int) -> tup
     return loss_value, setup.updater.clip()
 
 
-def _passes(setup: Setup, size: int, batch: Sequence[Item], weight: float) -> list[tuple[list[Item], float]]:
+def _passes(setup: Setup, size: int, batch: Batch, weight: float) -> list[tuple[list[Item], float]]:
     """(examples, weight) of each pass of this worker; in lockstep, passes of weight 0 fill up to the longest worker."""
-    shard = setup.shard
-    shares = [
-        list(micro_batches(batch[rank :: shard.world_size], size, _max_tokens(setup)))
-        for rank in range(shard.world_size)
-    ]
-    passes = [(group, weight) for group in shares[shard.rank]]
-    if shard.lockstep:
-        passes += [([batch[0]], 0.0)] * (max(map(len, shares)) - len(passes))
+    passes = [(group, weight) for group in micro_batches(batch.share, size, _max_tokens(setup))]
+    if setup.shard.lockstep:
+        passes += [([FILLER], 0.0)] * (setup.shard.largest(len(passes)) - len(passes))
     return passes
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import Full, Lora, Training, UserError
-from harness.train.job import Dtype, Item, Job, Options, RunJob, read_items
+from harness.train.item_index import Lengths, index_items
+from harness.train.job import Dtype, Item, Job, Options, RunJob
 from harness.train.memory import ACCURACY, Plan, fitting_plan
 
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -39,10 +40,11 @@ class Question:
 def asked(job: Job, workers: int = 1) -> Question:
     """What the memory model is asked about the job's one run."""
     (run,) = job.runs
-    return question_of(job, run, read_items(run.items), workers)
+    assert run.spec.training is not None
+    return question_of(job, run, index_items(run.items, run.spec.training.max_length), workers)
 
 
-def question_of(job: Job, run: RunJob, items: Sequence[Item], workers: int = 1) -> Question:
+def question_of(job: Job, run: RunJob, items: Sequence[Item | Lengths], workers: int = 1) -> Question:
     """The same for one of a job's runs and its items."""
     assert run.spec.training is not None
     assert isinstance(run.spec.method, Lora | Full)

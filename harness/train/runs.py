@@ -21,6 +21,7 @@ from harness.store import write_json
 from harness.train import files
 from harness.train.batches import usable_items
 from harness.train.interruption import protected
+from harness.train.item_index import ItemIndex
 from harness.train.job import Item, Job, RunJob, read_items
 from harness.train.loop import Hooks, Progress, Setup, TrainingError, is_out_of_memory, train_steps
 from harness.train.measure import reset_peak
@@ -137,12 +138,16 @@ def _steps(setup: Setup, run: RunJob, identity: str, tell: Tell) -> Progress:
         return train_steps(setup, Hooks(record=record, save=save), resumed)
 
 
-def identity_of(job: Job, run: RunJob, items: list[Item], base_digest: str) -> str:
+def identity_of(job: Job, run: RunJob, items: list[Item] | ItemIndex, base_digest: str) -> str:
     """What must be the same for a saved state to be continued."""
     options = {**to_json(job.options)}
     for name in ("save_every_steps", "save_every_s", "micro_batch", "micro_batch_tokens", "threads"):
         options.pop(name)  # these change no more than the order of sums
-    tokens = [(item.id, item.prompt_ids, item.answer_ids) for item in items]
+    tokens: Any
+    if isinstance(items, ItemIndex):
+        tokens = items.digest
+    else:
+        tokens = [(item.id, item.prompt_ids, item.answer_ids) for item in items]
     return digest([to_json(run.spec), base_digest, job.device.split(":")[0], job.dtype, options, tokens], length=16)
 
 

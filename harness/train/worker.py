@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +25,8 @@ from harness.core import Full, Lora, UserError
 from harness.store import write_json
 from harness.train import distributed, files
 from harness.train.batches import usable_items
-from harness.train.job import Job, RunJob, read_items, read_job
+from harness.train.item_index import ItemIndex
+from harness.train.job import Item, Job, RunJob, read_items, read_job
 from harness.train.loop import Hooks, Progress, Setup, TrainingError, train_steps
 from harness.train.measure import reset_peak
 from harness.train.planning import device_bytes, question_of, settled
@@ -77,11 +79,19 @@ class SharedFolder:
         return False
 
 
-def train_shared(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """Items that do not fit: their lengths, and `rows`, which starts this worker's examples in the order of the steps."""
+
+    index: ItemIndex
+    rows: Callable[[], Iterator[Item]]
+
+
+def train_shared(job: Job, run: RunJob, keeper: Keeper, tell: Tell, streamed: Streamed | None = None) -> None:
     """This worker's part of one run, to its finishing mark. Raises what a restart of all workers may mend (a lost worker,
     memory); a run that diverges, or cannot be trained at all, gets its failure.json."""
     try:
-        _train(job, run, keeper, tell)
+        _train(job, run, keeper, tell, streamed)
     except (TrainingError, UserError) as error:
         if isinstance(error, TrainingError) and error.kind == "memory":
             raise
@@ -91,12 +101,16 @@ def train_shared(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
             tell({"event": "failed", "run": run.run_dir.name, **{k: failure[k] for k in ("kind", "reason", "step")}})
 
 
-def _train(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
+def _train(job: Job, run: RunJob, keeper: Keeper, tell: Tell, streamed: Streamed | None) -> None:
     spec = run.spec
     assert spec.training is not None
     assert isinstance(spec.method, Lora | Full)
     run.run_dir.mkdir(parents=True, exist_ok=True)
-    items, left_out = usable_items(read_items(run.items), spec.training.max_length)
+    items: list[Item] | ItemIndex
+    if streamed is None:
+        items, left_out = usable_items(read_items(run.items), spec.training.max_length)
+    else:
+        items, left_out = streamed.index, list(streamed.index.left_out)
     asked = question_of(job, run, items, workers=dist.get_world_size())
     plan, notes = settled(asked, job.device_bytes or device_bytes(job.device))
     job = replace(job, options=plan.options)
@@ -106,12 +120,13 @@ def _train(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
     base = load_base(job.model, "cpu" if full else job.device, "float32" if full else job.dtype, job.options.quantize)
     setup = distributed.prepare(base, spec.method, items, spec.training, spec.seed, job.options)
     digest = weights_digest(job.model)
-    progress = _steps(setup, run, keeper, identity_of(job, run, items, digest), tell)
+    progress = _steps(setup, run, keeper, identity_of(job, run, items, digest), tell, streamed)
     if left_out:
         notes.append(
             f"{len(left_out)} of {len(left_out) + len(items)} examples are longer than max_length: {left_out[:5]}"
         )
     notes.append(f"{dist.get_world_size()} workers, {'FSDP2' if full else 'data parallel'}; memory is rank 0's")
+    notes += ["training items were streamed"] if streamed else []
     weights = distributed.whole_weights(setup.trainee.parameters, getattr(torch, job.dtype)) if full else None
     if dist.get_rank() == 0:
         size = files.write_checkpoint(run, setup.trainee, weights)
@@ -121,12 +136,15 @@ def _train(job: Job, run: RunJob, keeper: Keeper, tell: Tell) -> None:
         tell({"event": "finished", "run": run.run_dir.name, **mark})
 
 
-def _steps(setup: Setup, run: RunJob, keeper: Keeper, identity: str, tell: Tell) -> Progress:
+def _steps(setup: Setup, run: RunJob, keeper: Keeper, identity: str, tell: Tell, streamed: Streamed | None) -> Progress:
     """The loop; rank 0 keeps the log, and every state carries the log up to its step."""
     first = setup.shard.rank == 0
     log, newest = run.run_dir / "train.jsonl", keeper.newest()
     resumed = distributed.load_state(newest, setup, identity) if newest else None
     begun = resumed.step if resumed else 0
+    if streamed is not None:
+        done = sum(len(step[setup.shard.rank :: setup.shard.world_size]) for step in setup.steps()[:begun])
+        setup = replace(setup, stream=islice(streamed.rows(), done, None))
     rows: list[str] = []
     if resumed and newest and first:
         rows = (newest / "train.jsonl").read_text().splitlines(keepends=True)

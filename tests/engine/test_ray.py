@@ -144,15 +144,20 @@ def wait_gone() -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("method", [LORA, Full()], ids=["data parallel lora", "fsdp2 full"])
+@pytest.mark.parametrize(
+    ("method", "stream_above_gib"),
+    [(LORA, 1.0), (Full(), 0.0)],
+    ids=["data parallel lora", "fsdp2 full, streamed items"],
+)
 def test_a_torch_trainer_of_two_workers_survives_the_death_of_one_and_of_the_driver(
     write_job: WriteJob,  # noqa: F811
     method: Method,
+    stream_above_gib: float,
     tmp_path: Path,
 ) -> None:
     whole, job = (write_job([("run", method, LONG, 0)], root=root, options=SAVING) for root in ("whole", "ray"))
     local(whole)
-    options = {"workers_per_run": 2, "storage": str(tmp_path / "storage")}
+    options = {"workers_per_run": 2, "storage": str(tmp_path / "storage"), "stream_above_gib": stream_above_gib}
     driver = start(job, **options)
 
     def steps(kind: str) -> list[int]:
@@ -178,6 +183,7 @@ def test_a_torch_trainer_of_two_workers_survives_the_death_of_one_and_of_the_dri
     assert ours.keys() == theirs.keys()
     mark = json.loads((job.parent / "run" / "trained.json").read_text())
     assert "2 workers" in " ".join(mark["notes"])
+    assert ("streamed" in " ".join(mark["notes"])) == (stream_above_gib == 0.0)
     assert not (tmp_path / "storage" / "runs" / "run").exists()
 
 

@@ -7,21 +7,18 @@
 Nothing here imports openai before a call is made.
 """
 
-from judges.audit import Audit, AuditRules, audit, audit_estimate
+from judges.audit import audit, audit_estimate
+from judges.audit_record import Audit, AuditRules
 from judges.author import (
-    MockInstance,
-    SchemaRequest,
     add_synthetic,
-    author_estimate,
     case_templates,
-    kill_rates,
-    mock_tables,
     paraphrase_templates,
     paraphrases,
-    table_templates,
     task_check,
     written_cases,
 )
+from judges.author_call import author_estimate
+from judges.author_tables import MockInstance, SchemaRequest, kill_rates, mock_tables, table_templates
 from judges.baseline import BaselinePrompt, BaselineResult, Shot, baseline, baseline_estimate
 from judges.batch import BatchError
 from judges.calls import Estimate, Spend

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
-from harness.core import Score, UserError, to_json
+from harness.core import Score, UserError
 from harness.stats import (
     Kappa,
     PredictionPoweredMean,
@@ -25,137 +24,21 @@ from harness.stats import (
     prediction_powered_mean,
     wilson_interval,
 )
-from judges.calls import Estimate, Spend
+from judges.audit_record import (
+    Audit,
+    AuditRules,
+    Confusion,
+    ControlResult,
+    Disagreement,
+    Fitness,
+    Group,
+    PositionBias,
+)
+from judges.calls import Estimate
 from judges.config import JudgeConfig, JudgeItem, ProgressFunction
-from judges.controls import CONTROL_KINDS, Control, ControlKind, controls
+from judges.controls import CONTROL_KINDS, Control, controls
 from judges.grader import LIKELY_REPLY_TOKENS, Judge
 from judges.pairwise import Pair, PairResult, compare, first_place_share, pair_calls
-
-Fitness = Literal["fit", "not fit", "not shown to be fit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditRules:
-    """What a judge must show to be called fit.
-
-    Kappa .6 is the lower edge of "substantial" (Landis, Koch 1977); GPT-4o on SQL reaches .87 against experts.
-    """
-
-    min_kappa: float = 0.6
-    min_control_pass: float = 0.95
-    max_unscored: float = 0.01
-    num_control_items: int = 20
-    num_pairs: int = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """Counts of judge against truth. A false accept is a wrong answer that the judge calls correct."""
-
-    right_accepted: int
-    right_rejected: int
-    wrong_accepted: int
-    wrong_rejected: int
-    right_unscored: int
-    wrong_unscored: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Agreement inside one group of items. Points are per hundred; the interval is None below two clusters."""
-
-    name: str
-    n: int
-    unscored: int
-    agreement: float | None
-    true_mean: float | None
-    judged_mean: float | None
-    leniency_points: float | None
-    low_points: float | None
-    high_points: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlResult:
-    """One kind of control. `passed` counts the verdicts that were as they must be, of those that were given."""
-
-    kind: ControlKind
-    expected: Literal["correct", "incorrect"]
-    n: int
-    passed: int
-    unscored: int
-    low: float
-    high: float
-    failed_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PositionBias:
-    """Gold against a wrong submission, in both orders. Without bias, half of the sided verdicts are for the first."""
-
-    num_pairs: int
-    gold_won: int
-    flipped: int
-    unscored: int
-    first_place: int
-    sided: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Disagreement:
-    """One item on which judge and truth differ, for a person to read. All texts are hostile."""
-
-    id: str
-    truth: int
-    judged: int
-    submission: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """The evidence on one judge for one task."""
-
-    model: str
-    column: str
-    snapshots: tuple[str, ...]
-    rubric: str
-    rules: AuditRules
-    num_items: int
-    num_labelled: int
-    num_human: int
-    confusion: Confusion
-    kappa: Kappa | None
-    overall: Group
-    by_method: tuple[Group, ...]
-    by_length: tuple[Group, ...]
-    position: PositionBias | None
-    controls: tuple[ControlResult, ...]
-    corrected: PredictionPoweredMean | None
-    unscored_reasons: tuple[tuple[str, int], ...]
-    disagreements: tuple[Disagreement, ...]
-    fitness: Fitness
-    reasons: tuple[str, ...]
-    spend: Spend
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
-        body: dict[str, Any] = to_json(self)
-        return body
-
-    def markdown(self) -> str:
-        """The audit as a section of a report."""
-        from judges.audit_text import markdown
-
-        return markdown(self)
-
-    def terminal(self) -> str:
-        """The audit as plain text for a terminal."""
-        from judges.audit_text import terminal
-
-        return terminal(self)
 
 
 @dataclass(frozen=True, kw_only=True)

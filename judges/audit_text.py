@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from judges.audit import Audit, Group
+from judges.audit_record import Audit, Group
 from judges.prompt import visible
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]  # title, head, rows

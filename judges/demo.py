@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from judges.audit import Audit, AuditRules, audit
+from judges.audit import audit
+from judges.audit_record import Audit, AuditRules
 from judges.config import Connection, JudgeConfig, JudgeItem
 
 

@@ -9,16 +9,8 @@ from typing import Any
 import pytest
 
 from harness.core import DataRequest, Dataset, Example, Message, Mutant, Score, Task, UserError
-from judges.author import (
-    MockInstance,
-    SchemaRequest,
-    add_synthetic,
-    kill_rates,
-    mock_tables,
-    paraphrases,
-    task_check,
-    written_cases,
-)
+from judges.author import add_synthetic, paraphrases, task_check, written_cases
+from judges.author_tables import MockInstance, SchemaRequest, kill_rates, mock_tables
 from tests.judges.server import Say
 
 REQUEST = SchemaRequest(id="db", tables={"people": {"name": "TEXT", "age": "INT"}, "pets": {"owner": "TEXT"}})

@@ -1,6 +1,6 @@
 """Plain sequences or counts in, intervals, tests and plans out. Public and pure; scipy and statsmodels do the sums.
 
-Scores are numbers, with None or NaN for an ungraded item, which never counts as 0. Differences are first minus second.
+Scores are numbers; None, NaN or pandas' NA is an ungraded item, which never counts as 0. Differences are first minus second.
 Clusters are labels, one an item; None or "" makes an item its own cluster. Intervals are two-sided, 95 % by default.
 
 | function | gives | source |
@@ -16,7 +16,7 @@ Clusters are labels, one an item; None or "" makes an item its own cluster. Inte
 | pair_by_id(a, b, minimum_coverage) | PairedItems: intersection, coverage of the union | |
 | paired_counts(a, b) | PairedCounts: the 2 x 2 table | McNemar 1947 |
 | paired_difference(a, b, clusters) | PairedDifference: mean, error, t interval, p | Miller 2024 |
-| paired_interval(a, b, clusters) | (low, high): Tango, design effect, or t | Tango 1998; Rao, Scott 1992 |
+| paired_interval(a, b, clusters) | (low, high): Tango, design effect, or t with a floor | Tango 1998; Rao, Scott 1992 |
 | paired_p_value(a, b, clusters) | two-sided p that agrees with paired_interval | the same |
 | mcnemar_exact(b, c, mid_p) | two-sided p | binomial |
 | tango_interval(b, c, n) | (low, high) of (b - c) / n | Tango 1998 |

@@ -2,7 +2,7 @@
 
 Sources: Cohen 1960 and Fleiss, Cohen and Everitt 1969 (the standard error that does not assume kappa = 0); Fleiss 1971
 for many raters, with a jackknife error over items. Kappa is unweighted: every disagreement counts the same. Labels are
-any hashable values; an item that a rater left out (None or NaN) is excluded and counted. Known differences: agreement
+any hashable values; an item that a rater left out (None, NaN, pandas' NA) is excluded and counted. Known differences: agreement
 of raters who all use one label is undefined, and is None here; against a rater who uses one label it is 0 whatever the
 other does, and has no interval; where the raters agree on every item, or on none, the error is 0, and the limit on the
 open side comes from Clopper-Pearson on the observed agreement.
@@ -11,14 +11,13 @@ open side comes from Clopper-Pearson on the observed agreement.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.stats.inputs import FloatArray, fraction
+from harness.stats.inputs import Clusters, FloatArray, cluster_codes, fraction, is_missing, table_rows
 from harness.stats.means import clustered_standard_error, mean_and_error
 from harness.stats.proportions import clopper_pearson_interval
 
@@ -45,7 +44,7 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float 
     """
     if len(a) != len(b):
         raise ValueError(f"two raters label the same items, got {len(a)} and {len(b)} labels")
-    pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (_missing(x) or _missing(y))]
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (is_missing(x) or is_missing(y))]
     if not pairs:
         raise ValueError("cohen_kappa needs at least one item that both raters labelled, got none")
     codes, num_labels = _codes([label for pair in pairs for label in pair])
@@ -61,11 +60,11 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float 
 
 
 def clustered_cohen_kappa(
-    a: Sequence[Hashable], b: Sequence[Hashable], clusters: Sequence[str], confidence: float = 0.95
+    a: Sequence[Hashable], b: Sequence[Hashable], clusters: Clusters, confidence: float = 0.95
 ) -> Kappa:
     """Cohen's kappa over items that are not all independent: its interval is widened by the square root of the design
-    effect of the agreement (Rao, Scott 1992), never narrowed; it is None where one rater uses a single label. Every item
-    has both labels; a cluster "" is one of its own.
+    effect of the agreement (Rao, Scott 1992), never narrowed, and so is its error; it is None where one rater uses a
+    single label. Items that a rater left out are excluded and counted; a cluster of None or "" is one of its own.
 
     Raises ValueError as cohen_kappa does.
     """
@@ -73,17 +72,23 @@ def clustered_cohen_kappa(
         kappa = cohen_kappa(a, b, confidence)
     if kappa.kappa is None or kappa.low is None or kappa.high is None:
         return kappa
-    if len(set(a)) < 2 or len(set(b)) < 2:  # kappa is 0 then whatever the data, and its error of 0 means nothing
+    codes = cluster_codes(clusters, len(a))
+    both = [(x, y, int(code)) for x, y, code in zip(a, b, codes, strict=True) if not (is_missing(x) or is_missing(y))]
+    if (
+        len({x for x, _, _ in both}) < 2 or len({y for _, y, _ in both}) < 2
+    ):  # kappa is 0 then whatever the data, and its error of 0 means nothing
         return replace(kappa, standard_error=None, low=None, high=None)
-    widening = math.sqrt(_design_effect([float(x == y) for x, y in zip(a, b, strict=True)], clusters))
+    widening = math.sqrt(_design_effect([float(x == y) for x, y, _ in both], [code for _, _, code in both]))
     low = kappa.kappa - (kappa.kappa - kappa.low) * widening
-    return replace(kappa, low=low, high=min(1.0, kappa.kappa + (kappa.high - kappa.kappa) * widening))
+    high = min(1.0, kappa.kappa + (kappa.high - kappa.kappa) * widening)
+    error = None if kappa.standard_error is None else kappa.standard_error * widening
+    return replace(kappa, standard_error=error, low=low, high=high)
 
 
-def _design_effect(agreement: Sequence[float], clusters: Sequence[str]) -> float:
+def _design_effect(agreement: Sequence[float], clusters: Sequence[int]) -> float:
     """How much clusters inflate the variance of the mean agreement; where that cannot be seen (all agree, one cluster),
     as if the items of a cluster were one."""
-    num_clusters = len({label for label in clusters if label}) + sum(not label for label in clusters)
+    num_clusters = len(set(clusters))
     if num_clusters == len(clusters) or num_clusters < 2 or len(set(agreement)) < 2:
         return max(1.0, len(clusters) / num_clusters)
     alone = mean_and_error(agreement)[1]
@@ -95,9 +100,12 @@ def fleiss_kappa(ratings: Sequence[Sequence[Hashable]], confidence: float = 0.95
 
     Raises ValueError on rows of different lengths, on fewer than two raters and when no row is complete.
     """
+    ratings = table_rows(ratings)
+    if any(isinstance(row, str) or not isinstance(row, Sized) for row in ratings):
+        raise ValueError("fleiss_kappa takes one list of labels an item: [[rater 1, rater 2, ...], ...]")
     if len({len(row) for row in ratings}) > 1:
         raise ValueError(f"every item needs the same number of raters, got {sorted({len(row) for row in ratings})}")
-    rows = [row for row in ratings if not any(_missing(label) for label in row)]
+    rows = [row for row in ratings if not any(is_missing(label) for label in row)]
     if not rows:
         raise ValueError("fleiss_kappa needs at least one item that every rater labelled, got none")
     num_raters = len(rows[0])
@@ -166,7 +174,3 @@ def _codes(labels: Sequence[Hashable]) -> tuple[npt.NDArray[np.intp], int]:
     known: dict[Hashable, int] = {}
     codes = np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.intp)
     return codes, len(known)
-
-
-def _missing(label: Any) -> bool:
-    return label is None or (isinstance(label, float) and math.isnan(label))

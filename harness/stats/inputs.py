@@ -1,6 +1,6 @@
 """Plain sequences in, checked numpy arrays out: the one place that decides what an ungraded item or a count is.
 
-Goes in: scores (numbers, None or NaN for an ungraded item), counts, confidences, cluster labels. Comes out: float
+Goes in: scores (numbers, None, NaN or pandas' NA for an ungraded item), counts, confidences, cluster labels. Comes out: float
 arrays with NaN for ungraded, non-negative ints, dense cluster codes. A score that is infinite or not a number raises.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ Clusters = Sequence[Hashable]
 
 def score_array(scores: Scores) -> FloatArray:
     """The scores as floats, NaN where a score is None or NaN. Raises ValueError on infinity and on text."""
+    if not isinstance(scores, Iterable) or isinstance(scores, str | bytes | Mapping):
+        raise ValueError(f"scores are one list of numbers, None or NaN, got {scores!r:.80}")
     values = np.array([_number(score, place) for place, score in enumerate(scores)], dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError(f"score {int(np.argmax(np.isinf(values)))} is infinite; a score is finite, None or NaN")
@@ -53,7 +55,7 @@ def score_matrix(
     rows: Sequence[Scores], clusters: Clusters | None, name: str
 ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
     """(rows x items, cluster codes) at the items that every row graded. Raises ValueError on ragged rows."""
-    arrays = [score_array(row) for row in rows]
+    arrays = [score_array(row) for row in table_rows(rows)]
     if not arrays:
         raise ValueError(f"{name} needs at least one row of scores, got none")
     if len({len(row) for row in arrays}) != 1:
@@ -97,13 +99,25 @@ def fraction(value: float, name: str) -> float:
     return float(value)
 
 
+def is_missing(value: Any) -> bool:
+    """True for None, NaN and pandas' NA, which is known by its type's name: pandas need not be there."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def table_rows(table: Any) -> Any:
+    """The rows of a list of lists, an array or a DataFrame (which would iterate over its column names)."""
+    return table.to_numpy(dtype=object) if hasattr(table, "columns") else table
+
+
 def is_binary(*arrays: FloatArray) -> bool:
     """True when every value is 0 or 1."""
     return all(bool(np.isin(values, (0.0, 1.0)).all()) for values in arrays)
 
 
 def _number(score: Any, place: int) -> float:
-    if score is None:
+    if is_missing(score):
         return math.nan
     if isinstance(score, str | bytes):
         raise ValueError(f"score {place} is text ({score!r}); a score is a number, None or NaN")
@@ -114,4 +128,4 @@ def _number(score: Any, place: int) -> float:
 
 
 def _alone(label: Hashable) -> bool:
-    return label is None or label == "" or (isinstance(label, float) and math.isnan(label))
+    return is_missing(label) or label == ""

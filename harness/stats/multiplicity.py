@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness.stats.inputs import Clusters, FloatArray, Scores, fraction, score_matrix
+from harness.stats.inputs import Clusters, FloatArray, Scores, fraction, score_array, score_matrix
 from harness.stats.means import cluster_error
 from harness.stats.paired import no_spread
 
@@ -151,9 +151,9 @@ def expected_best_of(num_configurations: int, n: int, p: float = 0.5) -> float:
 
 
 def _p_array(p_values: Sequence[float]) -> FloatArray:
-    values = np.array([float(p) for p in p_values], dtype=np.float64)
+    values = score_array(p_values)
     if not ((values >= 0.0) & (values <= 1.0)).all():
-        raise ValueError(f"p-values are in [0, 1], got {[float(p) for p in p_values if not 0.0 <= float(p) <= 1.0]}")
+        raise ValueError(f"p-values are in [0, 1], got {[p for p in values.tolist() if not 0.0 <= p <= 1.0]}")
     return values
 
 

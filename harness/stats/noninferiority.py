@@ -103,7 +103,11 @@ def non_inferiority(
 def paired_interval(
     a: Scores, b: Scores, clusters: Clusters | None = None, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """(low, high) for mean(a) - mean(b): Tango's for 0/1 pairs (clustered: a design effect), t for partial credit."""
+    """(low, high) for mean(a) - mean(b): Tango's for 0/1 pairs (clustered: a design effect), t for partial credit.
+
+    Partial credit in [0, 1] has the module's variance floor, so that few or equal pairs are no certainty; the plain t
+    interval is that of paired_difference.
+    """
     statistic, _, _ = _statistic(a, b, clusters)
     return statistic.limits(1.0 - fraction(confidence, "confidence"))
 

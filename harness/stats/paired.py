@@ -38,6 +38,9 @@ def pair_by_id(
 
     Raises ValueError when the intersection is empty or holds less than `minimum_coverage` of the union.
     """
+    if not (hasattr(a, "keys") and hasattr(b, "keys")):  # a list would pair its values as if they were ids
+        raise ValueError(f"pair_by_id takes item id -> score on both sides, got {type(a).__name__}, {type(b).__name__}")
+    a, b = dict(a), dict(b)
     if not 0.0 <= minimum_coverage <= 1.0:
         raise ValueError(f"minimum_coverage is in [0, 1], got {minimum_coverage}")
     ids = tuple(key for key in a if key in b)

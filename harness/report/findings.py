@@ -137,7 +137,7 @@ def _choice_sentences(
         return (
             f"It is the best of {plural(compared, 'compared run')}, told apart from every other one on validation.",
         )
-    top = f"{best['label']} ({_score_number(best, 'validation')})"
+    top = f"{best['label']} ({_score_number(best, 'validation')} on validation)"
     same = chosen.best == chosen.recommended
     why = "" if same else f" It is the cheapest that cannot be told apart from the best, {top}."
     named = ", ".join(others[:NAMES_SHOWN]) + (

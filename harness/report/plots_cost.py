@@ -100,6 +100,8 @@ def curves_figure(data: ReportData) -> Picture | None:
         return None
 
     def draw(canvas: Canvas) -> None:
+        from matplotlib.ticker import LogLocator, NullLocator
+
         axes = canvas.subplots()
         for at, (row, log) in enumerate(chosen):
             token = "alert" if row["status"] == "failed" else str(row["method"])
@@ -113,7 +115,8 @@ def curves_figure(data: ReportData) -> Picture | None:
         axes.set_ylabel("loss, nats per answer token")
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, place: "")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))  # a loss often stays within one decade
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.legend(loc="upper right", ncols=1)
         quiet(axes)
 

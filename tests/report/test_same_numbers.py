@@ -10,10 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
 from harness.report.answer import display, interval
 from harness.report.files import write_files
 from harness.report.findings import Report, report
+from harness.report.table import COLUMNS
 from tests.report.synthetic import make_report_data
 
 
@@ -80,6 +82,23 @@ def test_scores_agree_in_all_files(written: tuple[Report, Path]) -> None:
             assert printed in table[row["label"]]
 
 
+def test_every_other_column_agrees_in_csv_page_and_markdown(written: tuple[Report, Path]) -> None:
+    _, folder = written
+    page = Cells()
+    page.feed((folder / "report.html").read_text(encoding="utf-8"))
+    table = markdown_table(folder)
+    places = {title: place for place, title in enumerate(table["Run"])}
+    filled = set()
+    for row in pd.read_csv(folder / "runs.csv").to_dict("records"):
+        for column in COLUMNS[3:]:
+            raw, printed = page.runs[row["run"]][column.name]
+            assert printed == display(row[column.name], column.unit) == table[row["label"]][places[column.title]]
+            if raw and column.unit != "text":
+                assert float(raw) == row[column.name]
+                filled.add(column.name)
+    assert filled == {column.name for column in COLUMNS[3:] if column.unit != "text"}
+
+
 def test_outcome_counts_in_the_csv_are_those_of_the_items(written: tuple[Report, Path]) -> None:
     _, folder = written
     items = pd.read_parquet(folder / "items.parquet")
@@ -117,3 +136,11 @@ def test_the_model_card_holds_the_recommended_runs_scores(written: tuple[Report,
     values = {result["dataset"]["split"]: result["metrics"][0]["value"] for result in results}
     assert values["validation"] == run["validation_score"]
     assert ("test" in values) == bool(run["test_score"] == run["test_score"])
+
+
+def test_the_hub_reads_the_model_cards_results(written: tuple[Report, Path]) -> None:
+    made, folder = written
+    card = ModelCard((folder / "model-card" / "README.md").read_text(encoding="utf-8"))
+    assert made.recommended is not None
+    found = {result.dataset_split: result.metric_value for result in card.data.eval_results or []}
+    assert found["validation"] == made.recommended["validation_score"]

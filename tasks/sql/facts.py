@@ -72,6 +72,7 @@ class Facts:
     limits: list[int] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
     equations: list[Equation] = field(default_factory=list)  # computed comparisons, to be met exactly by some row
+    either: bool = False  # a predicate has OR: a row that narrowly misses has to miss several columns at once
     universal: bool = False  # the query asks for what goes with all rows of another table: few parents, many children
     whole: bool = True  # fill the tables of a small schema that no query reads as well: a prediction may read them
 
@@ -152,6 +153,7 @@ class _Reader:
     def read(self, tree: exp.Expr) -> None:
         names = {table.name.lower() for table in tree.find_all(exp.Table)}
         self.facts.tables |= names & self.facts.schema.by_name.keys()
+        self.facts.either |= tree.find(exp.Or) is not None
         for node in tree.walk():
             if isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Is | exp.NullSafeEQ):
                 self._comparison(node)

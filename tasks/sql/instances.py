@@ -18,9 +18,9 @@ from tasks.sql.links import Link, key_positions, links_of, parents_first
 from tasks.sql.oracle import Tier
 from tasks.sql.schema import Table
 from tasks.sql.solve import Equation, solved
-from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, slot_of
+from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, number_of, slot_of
 
-GENERATOR_VERSION = "6"
+GENERATOR_VERSION = "7"
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
@@ -38,6 +38,7 @@ _TESTED_NULL_RATE = 0.35  # of columns that the query asks IS NULL about: there 
 _TRIES = 12
 _MAX_ROWS = 2 * MAX_COUNT + 1
 _LEVEL_RATE = 0.35
+_EVEN_RATE = 0.2  # of the tables that are levelled
 _ORPHAN_RATE = 0.3
 _REPEAT_RATE = 0.35
 _PARTNER_RATE = 0.5
@@ -178,22 +179,28 @@ class _Filler:
         self._level(layout)
 
     def _level(self, layout: _Layout) -> None:
-        """Now and then make one row's value the average of all: `x > avg(x)` and `x >= avg(x)` differ only there."""
+        """Now and then make one row's value the average of all, or all alike: only there `>` differs from `>=`."""
         rows = self.rows[layout.table.name]
         taken = {place for key in layout.keys for place in key} | {i for link in layout.links for i in link.columns}
         for place, slot in enumerate(layout.slots):
-            number = slot.kind in ("integer", "real") and slot.affinity != "text"
-            if not (layout.facts[place].averaged and number and place not in taken and self.rng.random() < _LEVEL_RATE):
+            counted = slot.kind in ("integer", "real", "numeric_text")
+            if not (
+                layout.facts[place].averaged and counted and place not in taken and self.rng.random() < _LEVEL_RATE
+            ):
                 continue
-            values = [row[place] for row in rows]
-            numbers = [value for value in values if isinstance(value, int | float)]
-            if len(values) < 3 or len(numbers) < len(values):
+            numbers = [number for row in rows if (number := number_of(row[place])) is not None]
+            if len(rows) < 3 or len(numbers) < len(rows):
+                continue
+            mean = round(sum(numbers) / len(numbers))
+            shown: Cell = f"{mean}.0" if slot.affinity == "text" else mean  # as avg() is written beside a text
+            if self.rng.random() < _EVEN_RATE:
+                for row in rows:
+                    row[place] = shown
                 continue
             first, second = self.rng.sample(range(len(rows)), 2)
             rest = sum(numbers) - numbers[first] - numbers[second]
-            mean = round(sum(numbers) / len(numbers))
-            rows[first][place] = mean
-            rows[second][place] = mean * (len(rows) - 1) - rest
+            rows[first][place] = shown
+            rows[second][place] = fitted(mean * (len(rows) - 1) - rest, slot)
 
     def _repeat(self, row: list[Cell], earlier: list[Cell], kept: set[int]) -> None:
         """Make `row` a twin of an `earlier` one: DISTINCT, boundaries and shared names show on such pairs."""
@@ -338,6 +345,8 @@ class _Filler:
         aims: list[Aim] = ["hit"] * len(layout.slots)
         if luck > 0.6 and layout.tested:
             aims[self.rng.choice(layout.tested)] = "miss"
+            for place in layout.tested if self.facts.either else ():
+                aims[place] = "miss" if self.rng.random() < 0.5 else aims[place]
         return aims
 
     def _follow(self, table: Table, row: list[Cell], link: Link, plan: list[int], number: int) -> None:

@@ -28,6 +28,7 @@ _MAX_COLUMNS = 4
 _MAX_CHARS = 1_000
 _MAX_LENGTH = 600  # a text longer than that is not built to meet a length
 _CLOCK = re.compile(r"now|current_|localtime", re.IGNORECASE)
+_TIME = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?(?::([0-5]\d))?")
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(.*)")
 
 
@@ -157,6 +158,7 @@ def _pool(equation: Equation, known: Mapping[int, Cell], target: int) -> Iterato
         yield from _numbers(own, [value for value in others if isinstance(value, int | float)], numbers)
     elif isinstance(own, str) and _DAY.fullmatch(own):
         yield from _days(days, numbers)
+        yield from _moments(own, texts)
     elif isinstance(own, str):
         yield from (own, own.upper(), own.lower(), own.capitalize())
         yield from (text + tail for text in texts for tail in ("", own, "x"))
@@ -198,6 +200,15 @@ def _days(days: Sequence[re.Match[str]], constants: Sequence[float]) -> Iterator
         elif 1 <= value <= 31 and isinstance(value, int):
             yield from (f"2014-{month:02d}-{value:02d}" for month in (1, 3))
             yield from (f"{year}-{value:02d}-15" for year in (2013, 2014) if value <= 12)
+
+
+def _moments(own: str, texts: Sequence[str]) -> Iterator[Cell]:
+    """The day of `own` at the times of day among the constants, and a minute to either side."""
+    for found in map(_TIME.fullmatch, texts):
+        if found is not None:
+            minutes = int(found[1]) * 60 + int(found[2] or 0)
+            around = [divmod(m, 60) for m in (minutes, minutes - 1, minutes + 1) if 0 <= m < 24 * 60]
+            yield from (f"{own[:10]} {hour:02d}:{minute:02d}:{found[3] or '00'}" for hour, minute in around)
 
 
 def _sql(value: Cell) -> str:

@@ -94,7 +94,7 @@ def slot_of(column: Column, facts: ColumnFacts, style: Style) -> Slot:
     """The slot of `column`."""
     kind = kind_of(column, facts, style)
     hits, misses = _constants(facts, kind)
-    numbers = [number for number in map(_as_number, facts.hits + facts.misses) if number is not None]
+    numbers = [number for number in map(number_of, facts.hits + facts.misses) if number is not None]
     bounds = (min(numbers), max(numbers)) if numbers else None
     return Slot(column=column, affinity=column.affinity, kind=kind, hits=hits, misses=misses, bounds=bounds)
 
@@ -150,11 +150,11 @@ def fitted(value: Constant, slot: Slot) -> Cell:
         value = float(value)
     if slot.affinity == "integer" and slot.kind not in ("date", "datetime", "time"):
         if isinstance(value, str):
-            number = _as_number(value)
+            number = number_of(value)
             return value if number is None else math.floor(number)
         return math.floor(value) if abs(value) < 2**62 else 0
     if slot.affinity in ("real", "numeric") and isinstance(value, str):
-        number = _as_number(value)
+        number = number_of(value)
         return value if number is None else number
     if slot.affinity == "text" and not isinstance(value, str):
         return str(int(value)) if isinstance(value, int) or value.is_integer() else str(value)
@@ -191,9 +191,12 @@ def _word(rng: Random) -> str:
     return word.capitalize() if rng.random() < _CAPITAL_RATE else word
 
 
-def _as_number(value: Constant) -> float | int | None:
+def number_of(value: Cell) -> float | int | None:
+    """The finite number that a cell holds, as a number or as text; None without one."""
     if isinstance(value, int | float):
         return value if math.isfinite(value) else None
+    if value is None:
+        return None
     try:
         number = float(value)
     except ValueError:

@@ -21,6 +21,7 @@ from tasks.sql.solve import Equation, solved
 from tasks.sql.values import Aim, Cell, Slot, Style, cell, distinct_cell, fitted, number_of, slot_of
 
 GENERATOR_VERSION = "7"
+_Place = tuple[str, int]  # a table's name, the position of a column
 Rows = dict[str, list[list[Cell]]]  # table name -> rows, each in the order of the table's columns
 
 STYLES = (
@@ -92,6 +93,9 @@ class _Layout:
     slots: list[Slot]
     plans: Mapping[Link, list[int]]
     grouped: Mapping[int, list[Cell]]
+    sources: list[
+        tuple[_Place | None, _Place | None] | None
+    ]  # columns to borrow from: itself, the one it is compared with
 
     @cached_property
     def single_keys(self) -> set[int]:
@@ -158,6 +162,7 @@ class _Filler:
             slots=slots,
             plans=plans,
             grouped=grouped,
+            sources=[self._sources((table.name.lower(), column.name.lower())) for column in table.columns],
         )
         self.layouts[table.name.lower()] = layout
         planned = {*grouped, *(i for link in links for i in link.columns)} if self.facts.counts else set()
@@ -326,7 +331,7 @@ class _Filler:
             elif number < len(layout.grouped.get(position, ())) and (self.facts.counts or self.rng.random() < 0.85):
                 row.append(layout.grouped[position][number])
             else:
-                borrowed = self._borrowed((layout.table.name.lower(), slot.column.name.lower()))
+                borrowed = self._borrowed(*sources) if (sources := layout.sources[position]) else None
                 row.append(
                     cell(slot, self.style, self.rng, aims[position]) if borrowed is None else fitted(borrowed, slot)
                 )
@@ -371,17 +376,23 @@ class _Filler:
             for mine, theirs in zip(link.columns, link.parent_columns, strict=True):
                 row[mine] = chosen[theirs]
 
-    def _borrowed(self, column: ColumnId) -> Cell:
-        """A value out of a column that the query compares with this one, or one this column had before; often None."""
+    def _sources(self, column: ColumnId) -> tuple[_Place | None, _Place | None] | None:
+        """Where `_borrowed` may look for `column`; None when nowhere."""
+        repeats = self.tier == "loose" and column in self.facts.inferred_parents
         partners = self.facts.partners(column)
-        if self.tier == "loose" and column in self.facts.inferred_parents and self.rng.random() < _REPEAT_RATE:
-            partners = [column]
-        elif not partners or self.rng.random() >= _PARTNER_RATE:
+        chosen = (column if repeats else None, partners[0] if partners else None)
+        names = self.facts.schema.by_name
+        own, partner = (None if found is None else (names[found[0]].name, self._place(found)) for found in chosen)
+        return (own, partner) if own or partner else None
+
+    def _borrowed(self, own: _Place | None, partner: _Place | None) -> Cell:
+        """A value out of a column that the query compares with this one, or one this column had before; often None."""
+        if own is not None and self.rng.random() < _REPEAT_RATE:
+            partner = own
+        elif partner is None or self.rng.random() >= _PARTNER_RATE:
             return None
-        table = self.facts.schema.by_name[partners[0][0]]
-        rows = self.rows.get(table.name)
-        place = [other.name.lower() for other in table.columns].index(partners[0][1])
-        return self.rng.choice(rows)[place] if rows else None
+        rows = self.rows.get(partner[0])
+        return self.rng.choice(rows)[partner[1]] if rows else None
 
 
 def _folded(value: Cell) -> Cell:

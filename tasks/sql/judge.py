@@ -122,19 +122,20 @@ def _judged_foreign(prepared: Prepared, answer: str) -> dict[str, Verdict]:
 
 
 def _judged_sql(prepared: Prepared, sql: str) -> dict[str, Verdict]:
+    tree = parse.parsed(sql, prepared.schema, prepared.gold.dialect)
     try:
         opinions = [(oracle, oracle.opinion(sql)) for oracle in prepared.oracles]
     except QueryError as failure:
         verdicts = dict.fromkeys(SCORERS, _failed(failure, sql))
-        return verdicts | _parse_verdicts(prepared, sql)
+        return verdicts | _parse_verdicts(prepared, sql, tree)
     except compare.UndecidableError as error:
         return dict.fromkeys(SCORERS, _verdict(None, "undecided", answer=sql, kind=str(error)))
-    execution = _execution(prepared, sql, opinions)
+    execution = _execution(prepared, sql, tree, opinions)
     return {
         "execution": execution,
         "execution_strict": _strict(execution, opinions),
         **_published(prepared, sql, opinions),
-        **_parse_verdicts(prepared, sql),
+        **_parse_verdicts(prepared, sql, tree),
         "efficiency": _efficiency(execution, opinions),
     }
 
@@ -183,9 +184,8 @@ def telling_mutants(item: Mapping[str, Any]) -> list[tuple[str, str]]:
 # ---- the scorers ------------------------------------------------------------------------------------------
 
 
-def _execution(prepared: Prepared, sql: str, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:
+def _execution(prepared: Prepared, sql: str, tree: exp.Expr | None, opinions: list[tuple[Oracle, Opinion]]) -> Verdict:
     against = [pair for pair in opinions if pair[1].disagreement is not None]
-    tree = parse.parsed(sql, prepared.schema, prepared.gold.dialect)
     inner = inner_queries(prepared.tree, tree)
     edge = _edge(against, opinions, inner)
     if against and edge is None:
@@ -260,13 +260,18 @@ def _aware_refutation(
 
 def _corner_case(prepared: Prepared, sql: str) -> Verdict | None:
     """The witness of a disagreement that needs a NULL or an empty table, None without one."""
-    for oracle in prepared.adversarial:
+    for instance in prepared.corners:
+        oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
+        if oracle is None or not oracle.decisive:
+            continue
         try:
             opinion = oracle.opinion(sql)
+            if opinion.disagreement is not None:
+                return _witness(prepared, sql, oracle, opinion)
         except (QueryError, compare.UndecidableError):
             continue
-        if opinion.disagreement is not None:
-            return _witness(prepared, sql, oracle, opinion)
+        finally:
+            oracle.database.close()
     return None
 
 
@@ -335,9 +340,9 @@ def _suite_agrees(oracle: Oracle, sql: str, opinion: Opinion) -> bool:
         return False
 
 
-def _parse_verdicts(prepared: Prepared, sql: str) -> dict[str, Verdict]:
+def _parse_verdicts(prepared: Prepared, sql: str, tree: exp.Expr | None) -> dict[str, Verdict]:
     gold = parse_scores.normalised(prepared.tree, prepared.schema)
-    pred = parse_scores.normalised(parse.parsed(sql, prepared.schema, prepared.gold.dialect), prepared.schema)
+    pred = parse_scores.normalised(tree, prepared.schema)
     exact = parse_scores.exact_match(gold, pred, prepared.gold.sql, sql)
     share = parse_scores.component_match(gold, pred, prepared.gold.sql, sql)
     return {

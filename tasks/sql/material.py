@@ -17,6 +17,7 @@ from sqlglot import exp
 from tasks.sql import parse
 from tasks.sql.execute import Database, Executor, QueryError, file_database
 from tasks.sql.foreign import Mirror
+from tasks.sql.instances import Instance
 from tasks.sql.oracle import Gold, Oracle
 from tasks.sql.schema import Schema, SchemaError, database_from_text, read_schema
 from tasks.sql.variants import variants_of
@@ -37,7 +38,7 @@ class Prepared:
     tree: exp.Expr | None
     schema: Schema
     oracles: list[Oracle]
-    adversarial: list[Oracle] = field(default_factory=list)
+    corners: list[Instance] = field(default_factory=list)  # of the adversarial tier; few predictions need them
     kill_rate: float | None = None
     num_mutants: int = 0
     dialect: str = "sqlite"  # of the item's own texts
@@ -55,7 +56,7 @@ class Prepared:
 
     def close(self) -> None:
         """Give back every database."""
-        for oracle in (*self.oracles, *self.adversarial):
+        for oracle in self.oracles:
             oracle.database.close()
         for mirror in self.mirrors:
             mirror.duck.close()

@@ -14,7 +14,7 @@ from sqlglot import Dialect
 
 from tasks.sql import parse
 from tasks.sql.dialect import DialectError, gold_in_sqlite
-from tasks.sql.distil import Cover, any_oracle_on, cover_from_json, cover_key, cover_to_json, distilled
+from tasks.sql.distil import Cover, cover_from_json, cover_key, cover_to_json, distilled, oracle_on
 from tasks.sql.duck import DuckDatabase
 from tasks.sql.execute import Database, QueryError
 from tasks.sql.foreign import disagreement, in_duckdb, mirrors_of
@@ -98,14 +98,10 @@ def _with_instances(prepared: Prepared, item: Mapping[str, Any]) -> Prepared:
     """`prepared` with the instances that gold was distilled to. Raises GoldError when gold is fixed on none."""
     cover = _cover(prepared, item)
     prepared.kill_rate, prepared.num_mutants = cover.kill_rate, cover.num_mutants
+    prepared.corners = [instance for instance in cover.instances if instance.tier == "adversarial"]
     for instance in cover.instances:
-        oracle = any_oracle_on(prepared.schema, prepared.gold, instance)
-        if oracle is None:
-            continue
-        if instance.tier == "adversarial" and oracle.decisive:
-            prepared.adversarial.append(oracle)
-        elif oracle.informative:
-            prepared.oracles.append(oracle)
+        oracle = oracle_on(prepared.schema, prepared.gold, instance) if instance.tier != "adversarial" else None
+        prepared.oracles += [oracle] if oracle is not None else []
     written = mock_oracle(prepared.schema, prepared.gold, item["mock"]) if item.get("mock") else None
     prepared.oracles += [written] if written is not None else []
     fixed = [oracle for oracle in prepared.oracles if oracle.decisive]

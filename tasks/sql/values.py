@@ -144,6 +144,10 @@ def _is_moment(value: Constant) -> bool:
 
 def fitted(value: Constant, slot: Slot) -> Cell:
     """`value` as the column holds it, with the question unchanged: no fractions in INTEGER columns, text in text ones."""
+    if isinstance(value, str) and slot.affinity == "text":
+        return value
+    if type(value) is int and slot.kind == "integer" and abs(value) < 2**53:
+        return value
     if isinstance(value, float) and not math.isfinite(value):
         return 0
     if isinstance(value, int) and abs(value) >= 2**62:

@@ -1,7 +1,8 @@
 """Hand-made pairs: for each gold, answers that are wrong and answers that mean the same. Text files in, pairs out.
 
 The files in `pairs/` were written by hand and not by the project's mutator. Their lines: `%` schema, `+` rows, `?` a
-gold, `!` name | an answer to it that is wrong, `=` name | one that means the same, `#` a comment.
+gold, `!` name | an answer to it that is wrong, `=` name | one that means the same, `#` a comment. A `%` behind a pair begins
+another schema.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ def hand_pairs() -> list[HandPair]:
 
 def _pairs_of(path: Path) -> list[HandPair]:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
-    schema = " ".join(line[1:].strip() for line in lines if line[0] == "%")
-    data = " ".join(line[1:].strip() for line in lines if line[0] == "+")
     pairs: list[HandPair] = []
-    gold = ""
+    gold = schema = data = ""
     for line in lines:
-        if line[0] == "?":
+        if line[0] == "%":
+            schema, data, gold = (line[1:] if gold else schema + line[1:]), ("" if gold else data), ""
+        elif line[0] == "+":
+            data += line[1:]
+        elif line[0] == "?":
             gold = line[1:].strip()
         elif line[0] in "!=":
             name, _, prediction = line[1:].partition(" | ")
@@ -51,8 +54,8 @@ def _pairs_of(path: Path) -> list[HandPair]:
                     gold=gold,
                     prediction=prediction.strip(),
                     equal=line[0] == "=",
-                    schema=schema,
-                    data=data,
+                    schema=schema.strip(),
+                    data=data.strip(),
                 )
             )
     return pairs

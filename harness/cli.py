@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli_data import add_data
+from harness.cli_data import LoadingLines, add_data
 from harness.cli_gate import add_gate
 from harness.cli_judges import add_verbs, with_judge
 from harness.core import UserError
+from harness.sources import listening
 
 if TYPE_CHECKING:
     from harness.prepare import SweepRequest
@@ -322,7 +323,8 @@ def main() -> None:
         sys.argv.remove("--debug")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
+        with listening(LoadingLines()):
+            code = app(standalone_mode=False)
     except KeyboardInterrupt:
         code = EX_INTERRUPTED
     except Exception as error:  # becomes one line and an exit code

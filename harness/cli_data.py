@@ -1,12 +1,17 @@
-"""The verb `harness data` of the command. In: the command's app. Out: the app with it; the work is in `harness.curate`."""
+"""The verb `harness data` of the command, and what any verb says while data loads. In: the command's app. Out: the app with it;
+the work is in `harness.curate`.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+LINE_EVERY_S = 10.0
 
 
 def add_data(app: typer.Typer) -> None:
@@ -51,3 +56,20 @@ def data(
         max_length=max_length,
     )
     run_data(options, Console() if sys.stdout.isatty() else Console(width=140))
+
+
+class LoadingLines:
+    """Says on stderr, now and then, how far a loader is that checks golds for the first time; no word of a quick one."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` golds are checked."""
+        now = time.monotonic()
+        if done == 1:
+            self._started = self._told = now
+        if now - self._told > LINE_EVERY_S:
+            self._told = now
+            left = (now - self._started) / done * (total - done)
+            typer.echo(f"data: {done:,} of {total:,} golds checked and kept, about {left:.0f} s left", err=True)

@@ -11,10 +11,32 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from harness.core import BrokenRow, Example, UserError
+
+Listener = Callable[[int, int], None]
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """While it lasts, `listener(done, total)` hears how far a loader is: checking thousands of golds takes minutes."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell_listener(done: int, total: int) -> None:
+    """Say that `done` of `total` golds are checked, to whoever listens."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(done, total)
 
 
 def data_root() -> Path | None:

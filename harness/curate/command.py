@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +17,11 @@ from harness.curate.page import write_data_report
 from harness.models import resolve
 from harness.progress import Display
 from harness.registry import load_task
+from harness.sources import listening
 
 # Seconds on two cores for 8,000 SQL items with databases, for the time display only.
 EXPECTED_S = {"load": 35.0, "items": 25.0, "contradictions": 10.0, "near duplicates": 8.0, "texts": 4.0, "lengths": 8.0}
 STEPS = 1000
-TICK_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +57,9 @@ def run_data(options: DataOptions, console: Console) -> DataReport:
             display.update(done * STEPS)
 
         tell("load", 0.0)
-        with _ticking(display):
+        with listening(
+            lambda done, total: display.update(STEPS * done / total, f"{done:,} of {total:,} golds checked")
+        ):
             dataset = task.load(options.request)
         report = examine(task, dataset, _measure(options), tell)
     page = write_data_report(report, folder, shlex.join(["harness", *sys.argv[1:]]))
@@ -77,24 +76,6 @@ def run_data(options: DataOptions, console: Console) -> DataReport:
         )
     console.print(f"data report: {page}", highlight=False, markup=False)
     return report
-
-
-@contextmanager
-def _ticking(display: Display) -> Iterator[None]:
-    """Says every few seconds that loading goes on: a loader tells nothing, and the first check of golds may take minutes."""
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.wait(TICK_S):
-            display.update(0.0, "golds that were never checked are checked now; the answers are kept")
-
-    ticker = threading.Thread(target=tick, name="data-load", daemon=True)
-    ticker.start()
-    try:
-        yield
-    finally:
-        done.set()
-        ticker.join()
 
 
 def _measure(options: DataOptions) -> Measure:

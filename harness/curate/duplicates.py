@@ -3,7 +3,8 @@
 Exact: the same words of the question (Unicode NFKC, no case, no punctuation) in the same context. Near: MinHash over
 five-letter shingles proposes pairs (datasketch, 128 permutations), their true Jaccard similarity decides, so a pair that
 is shown is a pair. Near twins with the same gold are the same item; with another gold they are a contrast, or one of them
-is wrong. A training item that stands in validation or test leaves the training split, never the other way round.
+is wrong. Reworded: another question with the same gold in its normal form (SQL, a representation) and the same context.
+A training item that stands in validation or test leaves the training split, never the other way round.
 
 Sources: Broder 1997; Lee et al. 2022, "Deduplicating Training Data Makes Language Models Better" (arXiv 2107.06499).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ NEAR_REPEATED = Kind(
 )
 HELD = Kind(
     key="held-duplicates",
-    title="The same input twice in validation and test",
+    title="The same input twice in validation or test",
     severity="warning",
     group="duplicates",
     of="held-out items",
@@ -103,11 +104,19 @@ HELD = Kind(
 )
 NEAR_HELD = Kind(
     key="near-held-duplicates",
-    title="Nearly the same item twice in validation and test",
+    title="Nearly the same item twice in validation or test",
     severity="note",
     group="duplicates",
     of="held-out items",
     remedy="They say less than as many different items would. Nothing is removed here.",
+)
+REWORDED = Kind(
+    key="reworded",
+    title="Other wordings of an item of the same split",
+    severity="note",
+    group="duplicates",
+    of="items",
+    remedy="Paraphrases teach; in test they are not independent of each other, so they belong in one cluster.",
 )
 CONTRAST = Kind(
     key="near-contrasts",
@@ -149,6 +158,7 @@ def exact_duplicates(items: Sequence[Item]) -> Found:
         _pairs(LEAKED, leaked, of_train),
         _pairs(REPEATED, repeated, of_train),
         _pairs(HELD, held, len(items) - of_train),
+        _pairs(REWORDED, _reworded(items), len(items)),
         _same_question(items),
     )
 
@@ -228,6 +238,15 @@ def _shingles(words: str) -> frozenset[str]:
     return frozenset(text[at : at + SHINGLE_LETTERS] for at in range(max(1, len(text) - SHINGLE_LETTERS + 1)))
 
 
+def _reworded(items: Sequence[Item]) -> list[Pair]:
+    """Items whose gold, in the task's normal form and context, an earlier item of the split has for another input."""
+    firsts: dict[tuple[str, str], Item] = {}
+    pairs = [
+        (item, firsts.setdefault((item.split, item.anatomy.meaning), item)) for item in items if item.anatomy.meaning
+    ]
+    return [(item, first) for item, first in pairs if item.input_key != first.input_key]
+
+
 def _same_question(items: Sequence[Item]) -> Found:
     """Test questions that train asks over another context: not the same item, but half of it is known."""
     train = {item.words: item for item in items if item.split == "train"}
@@ -249,12 +268,21 @@ def _pairs(kind: Kind, pairs: Sequence[Pair], total: int) -> Found:
         severity=kind.severity if pairs else "good",
         count=len(pairs),
         total=total,
-        detail=f"{share(len(pairs), total)} {kind.of}." if pairs else "None found.",
+        detail=f"{share(len(pairs), total)} {kind.of}: {_where(pairs)}." if pairs else "None found.",
         remedy=kind.remedy if pairs else "",
         removed=len(removals),
         specimens=listed(specimen([item, other], ("beside", other.anatomy.text)) for item, other in pairs),
     )
     return Found(findings=[finding], removals=removals)
+
+
+def _where(pairs: Sequence[Pair]) -> str:
+    """In which splits the pairs stand: "12 inside test, 3 between train and test"."""
+    places = Counter(tuple(sorted({a.split, b.split}, key=SPLITS.index)) for a, b in pairs)
+    return ", ".join(
+        f"{count:,} {'inside' if len(splits) == 1 else 'between'} {' and '.join(splits)}"
+        for splits, count in sorted(places.items(), key=lambda place: -place[1])
+    )
 
 
 def _count(items: Iterable[Item], split: str) -> int:

@@ -18,7 +18,8 @@ from sqlglot import exp
 
 from tasks.sql import parse
 from tasks.sql.dialect import DialectError, gold_in_sqlite
-from tasks.sql.execute import Database, QueryError
+from tasks.sql.execute import Database, QueryError, Row
+from tasks.sql.fixed_result import always_says
 from tasks.sql.material import DATA_BUDGET_STEPS, GoldError, own_database, schema_of
 from tasks.sql.parse_scores import normalised
 from tasks.sql.schema import Schema
@@ -71,16 +72,18 @@ def serve(item: Mapping[str, Any]) -> dict[str, Any]:
     tree = normalised(parse.parsed(sql, schema), schema)
     if tree is None:
         return {"context": context, "answer": words}
-    doubts = [*_value_doubts(tree, str(item["question"])), *_table_doubts(tree), *_constant_doubts(tree)]
-    if has_data:
-        doubts += _result_doubts(database, sql)
+    rows = _own_rows(database, sql) if has_data else []
+    doubts = [*_value_doubts(tree, str(item["question"])), *_table_doubts(tree), *_result_doubts(rows)]
+    constant = list(_constant_doubts(tree))
+    if not constant and (always := always_says(schema, sql, tree, rows)):
+        constant = [("gold says the same whatever the data is", always[:80], False)]
     answer = parse.text(tree)
     return {
         "context": context,
         "answer": answer,
         "template": _template(answer),
         "parts": _parts(tree),
-        "doubts": doubts,
+        "doubts": [*doubts, *constant],
     }
 
 
@@ -223,11 +226,14 @@ def _fixed(where: exp.Expr) -> Iterator[tuple[str, str]]:
             yield column, value
 
 
-def _result_doubts(database: Database, sql: str) -> Iterator[DoubtRow]:
+def _own_rows(database: Database, sql: str) -> list[Row]:
     try:
-        rows = database.run(sql, budget_steps=DATA_BUDGET_STEPS).rows
+        return database.run(sql, budget_steps=DATA_BUDGET_STEPS).rows
     except QueryError:
-        return  # an unusable gold, which the data set lists with its reason
+        return []  # an unusable gold, which the data set lists with its reason
+
+
+def _result_doubts(rows: list[Row]) -> Iterator[DoubtRow]:
     cells = {cell for row in rows for cell in row}
     if cells and cells <= {0, None}:
         yield ("gold gives only zeros and NULLs on its own data", str(rows[0])[:80], False)

@@ -33,7 +33,7 @@ from tasks.sql.material import (
 from tasks.sql.mock import child_report, child_tables
 from tasks.sql.mutate import mutants_of
 from tasks.sql.oracle import Opinion, Oracle
-from tasks.sql.prepare import on_duckdb, on_own_data, prepared_item
+from tasks.sql.prepare import check_gold, on_duckdb, on_own_data, prepared_item
 from tasks.sql.witness import Shrinker, small_enough
 
 EXECUTION_SCORERS = ("execution", "execution_strict", "bird_ex", "test_suite", "spider2")
@@ -158,11 +158,7 @@ def _ready(key: str, item: Mapping[str, Any]) -> Prepared | GoldError:
 
 def _check(item: Mapping[str, Any]) -> dict[str, str | None]:
     try:
-        own = item.get("database") or item.get("data")
-        native = own and str(item.get("dialect") or "sqlite") == "sqlite"
-        fixed = native and any(oracle.decisive for oracle in on_own_data(item)[0].oracles)
-        if not fixed:
-            prepared_item({**item, "cache": None})
+        check_gold(item)
     except GoldError as problem:
         return {"problem": str(problem)}
     return {"problem": None}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import SPLITS, BrokenRow, DataRequest, Dataset, Example, Split, UserError, digest
-from harness.sources import cache_dir, content_hash, shuffled, stable_fraction
+from harness.sources import cache_dir, content_hash, shuffled, stable_fraction, tell_listener
 
 Splits = dict[Split, list[Example]]
 _MOST_CHECKERS = 8
 _WORTH_A_POOL = 40
-_KEPT_EVERY = 400  # checks after which the answers so far are written down
+_KEPT_EVERY_S = 15.0  # after which the answers so far are written down
 # the longest gold of Spider and of sql-create-context has 252 tokens with SmolLM2's tokenizer, end token included; half
 # have 28 and 33, and one in seventy and in a hundred and fifty is over 112, which is enough for the built-in data
 MAX_NEW_TOKENS = 256
@@ -189,20 +190,24 @@ def unusable(name: str, examples: Sequence[Example]) -> dict[str, str]:
     known = _read_known(path)
     keys = {example.id: _check_key(example) for example in examples}
     unknown = list({keys[e.id]: e for e in examples if keys[e.id] not in known}.values())
-    for start in range(0, len(unknown), _KEPT_EVERY):
-        part = unknown[start : start + _KEPT_EVERY]
-        known.update(zip([keys[e.id] for e in part], _problems(part), strict=True))
-        _write_known(path, {**_read_known(path), **known})
+    written = time.monotonic()
+    for number, (example, problem) in enumerate(zip(unknown, _problems(unknown), strict=True), start=1):
+        known[keys[example.id]] = problem
+        tell_listener(number, len(unknown))
+        if number == len(unknown) or time.monotonic() - written > _KEPT_EVERY_S:
+            _write_known(path, {**_read_known(path), **known})
+            written = time.monotonic()
     problems = {example.id: known[keys[example.id]] for example in examples}
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def _problems(examples: Sequence[Example]) -> list[str | None]:
+def _problems(examples: Sequence[Example]) -> Iterator[str | None]:
     """The problem of each gold. A thread has a child process of its own, dear to start for a few checks."""
     if len(examples) < _WORTH_A_POOL:
-        return [_problem(example) for example in examples]
+        yield from map(_problem, examples)
+        return
     with ThreadPoolExecutor(min(_MOST_CHECKERS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_problem, examples))
+        yield from pool.map(_problem, examples)
 
 
 def _problem(example: Example) -> str | None:

@@ -38,6 +38,7 @@ def anatomy(item: Example) -> Anatomy:
         context=str(item.meta.get("schema", "")),
         answer=item.gold,
         template=item.gold.split()[0],
+        meaning=f"{item.meta.get('schema', '')} {item.gold}",
         parts=(("class", item.gold.split()[0]),),
         doubts=tuple(doubts),
     )

@@ -20,6 +20,7 @@ def asked(text: str, gold: str = "count x", *, id: str = "planted", schema: str 
 
 TEST_ITEM = example(60)
 TRAIN_ITEM = example(7)
+VALIDATION_ITEM = example(45)
 CONTRADICTS = replace(TRAIN_ITEM, id="planted", gold="count else")
 LONG = "Which of the many visitors of the old harbour came back in the following winter season?"
 GUESS = asked(LONG, "count maybe")
@@ -57,6 +58,11 @@ def test_a_clean_data_set_has_no_error_and_no_warning_but_its_missing_tokenizer(
             "near-held-duplicates", "note", 1, [],
             {"test": (asked(TEST_ITEM.inputs["question"] + " Ok?", TEST_ITEM.gold, schema="schema 3"),)},
         ),
+        (
+            "near-held-duplicates", "note", 1, [],
+            {"validation": (asked(VALIDATION_ITEM.inputs["question"] + " Ok?", VALIDATION_ITEM.gold, schema="schema 2"),)},
+        ),
+        ("reworded", "note", 1, [], {"test": (asked(LONG, TEST_ITEM.gold, schema="schema 3"),)}),
         ("contradictions", "error", 2, ["item-7", "planted"], {"train": (CONTRADICTS,)}),
         ("suspect-gold-is-nonsense", "warning", 1, ["planted"], {"train": (asked(LONG, "count never"),)}),
         ("suspect-gold-is-a-guess", "warning", 2, [], {"train": (GUESS, replace(TRAIN_ITEM, id="p", gold="maybe", meta={}))}),
@@ -85,6 +91,24 @@ def test_a_planted_fault_is_found_and_cleaned_from_train_alone(
     assert sorted(told.removals) == sorted(removed)
     assert finding.remedy
     assert finding.removed == len(removed)
+
+
+@pytest.mark.parametrize(
+    ("split", "other", "says"),
+    [
+        ("test", TEST_ITEM, "1 of 31 (3.2 %) held-out items: 1 inside test."),
+        ("validation", VALIDATION_ITEM, "1 of 31 (3.2 %) held-out items: 1 inside validation."),
+        ("validation", TEST_ITEM, "1 of 31 (3.2 %) held-out items: 1 between validation and test."),
+    ],
+)
+@pytest.mark.parametrize(("key", "more"), [("held-duplicates", " ?"), ("near-held-duplicates", " Ok?")])
+def test_duplicates_that_are_held_out_are_told_by_where_they_stand(
+    key: str, more: str, split: str, other: Example, says: str
+) -> None:
+    twin = replace(other, id="planted", inputs={"question": other.inputs["question"] + more})
+    told = report(**{split: (twin,)})
+    assert found(told, key).detail == says
+    assert told.removals == {}
 
 
 def test_the_majority_of_a_contradiction_stays() -> None:

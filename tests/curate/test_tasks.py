@@ -27,6 +27,7 @@ ROWS = "INSERT INTO singer VALUES (1, 'Ann', 20), (2, 'Bob', 30); INSERT INTO so
 
 ZEROS = "gold gives only zeros and NULLs on its own data"
 ONE_ROW = "gold gives one row many times on its own data"
+ALWAYS = "gold says the same whatever the data is"
 NAMES_ITSELF = "gold shows only values that it names itself"
 
 
@@ -60,6 +61,12 @@ def sql(question: str, gold: str) -> Example:
         ("Which Ann?", "SELECT name FROM singer WHERE name = 'Ann' AND age > 1", [NAMES_ITSELF]),
         ("Which Ann, and how old?", "SELECT name, age FROM singer WHERE name = 'Ann'", []),
         ("Ann or who is 30?", "SELECT name FROM singer WHERE name = 'Ann' OR age = 30", []),
+        ("How many counts?", "SELECT count(*) FROM (SELECT count(*) FROM song)", [ALWAYS]),
+        ("Is there one?", "SELECT count(*) > 0 FROM singer", [ALWAYS]),
+        ("Any singer's sign?", "SELECT 'yes' FROM singer LIMIT 1", [NAMES_ITSELF]),
+        ("How many names like Ann?", "SELECT count(DISTINCT name) FROM singer WHERE name = 'Ann'", [ALWAYS]),
+        ("How many like Ann?", "SELECT count(*) FROM singer WHERE name = 'Ann'", []),
+        ("How many?", "SELECT count(*) FROM singer", []),
         ("Each?", "SELECT count(*) FROM singer GROUP BY id UNION ALL SELECT count(*) FROM song GROUP BY id", [ONE_ROW]),
     ],
 )

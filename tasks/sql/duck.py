@@ -30,14 +30,17 @@ _LONG_BUDGET_STEPS = 5_000_000  # a step budget above it means own data
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": MEMORY_LIMIT,
+    "temp_directory": "",  # a size of 0 alone still makes the folder .tmp where the process stands
     "max_temp_directory_size": "0MB",
-    "enable_external_access": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "allow_unsigned_extensions": False,
-    "lock_configuration": True,
 }
+_LOCKS = (
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)  # last: the first forbids temp_directory
 _TYPES = {"integer": "BIGINT", "real": "DOUBLE", "numeric": "DOUBLE", "text": "VARCHAR", "blob": "VARCHAR"}
 _ERRORS = {
     "ParserException": ("execution_error", "syntax_error"),
@@ -128,7 +131,10 @@ def _instance() -> Any:
     """The one DuckDB of this process: a second would reserve some 70 MB of address space and eight threads more."""
     import duckdb
 
-    return duckdb.connect(":memory:", config=_CONFIG)
+    connection = duckdb.connect(":memory:", config=_CONFIG)
+    for statement in _LOCKS:
+        connection.execute(statement)
+    return connection
 
 
 def _type(column: Column) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +150,25 @@ def test_a_query_that_eats_memory_is_the_models_failure_and_the_next_item_is_una
     bomb = "SELECT repeat('x', 900000000)"
     assert judged(LIKE, "postgres", bomb, ROWS)["execution"].why in ("memory", "timeout")  # what comes first
     assert judged(LIKE, "postgres", LIKE, ROWS)["execution"].value == 1.0
+
+
+SPILLS = """
+from tests.sql_scorer.test_dialects import DDL, ROWS, DuckDatabase, QueryError, database_from_text, read_schema
+database = database_from_text(DDL, ROWS, "postgres")
+rows = "SELECT DISTINCT hash(i), i::VARCHAR || repeat('x', 60) FROM range(9000000) t(i) ORDER BY 1"
+try:
+    DuckDatabase(database, read_schema(database)).run(rows, budget_steps=9_000_000)
+except (QueryError, MemoryError) as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_query_that_wants_to_spill_leaves_no_folder_where_the_process_stands(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, "-c", SPILLS]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("MemoryError", "QueryError")  # out of memory, or out of time on a slow machine
+    assert list(tmp_path.iterdir()) == []
 
 
 FOREIGN_DDL = [

@@ -16,7 +16,7 @@ import pytest
 from harness.sample.proof import NOISE_FLOOR, distance
 from harness.store import Sweep, read_lines
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # whole sweeps: a loaded machine takes its time
 PATIENCE_S = 300.0
 NUM_LAST = 8
 COLUMNS = (Path(__file__).resolve().parents[1] / "results" / "README.md").read_text(encoding="utf-8")

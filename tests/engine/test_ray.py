@@ -30,6 +30,7 @@ from tests.train.conftest import (  # noqa: F401  fixtures
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is missing: pip install 'tunebench[ray]'"),
 ]
 PATIENCE_S = 400.0

@@ -20,7 +20,7 @@ from harness.models import DEFAULT_MODEL, resolve
 from harness.registry import load_task
 from harness.store import read_lines
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NUM_ITEMS = 12
 PATIENCE_S = 400.0
 
